@@ -1,0 +1,5 @@
+"""What runs around a model: hooks."""
+
+from .hooks import DatasetMetaCheckHook
+
+__all__ = ["DatasetMetaCheckHook"]

@@ -1,0 +1,42 @@
+"""Writing files so that a killed process never leaves half of one under its real name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False, **kwargs) -> Iterator[IO]:
+    """Opens a temporary file beside ``path`` and renames it to ``path`` once the block ended without an error.
+
+    Args:
+        path: The file to write; a link is followed, so that it stays a link.
+        mode: ``"w"`` or ``"wb"``.
+        sync: Whether to wait for the disk before the rename, so that a power cut does no harm either.
+        **kwargs: Passed to :func:`open`, for instance ``encoding``.
+
+    Yields:
+        The open temporary file. An exception in the block removes it and leaves ``path`` as it was.
+
+    Raises:
+        ValueError: ``mode`` reads or appends, which a rename cannot do.
+    """
+    if mode not in ("w", "wb"):
+        raise ValueError(f"atomic_open writes whole files: mode must be 'w' or 'wb', got {mode!r}")
+    target = Path(os.path.realpath(path))
+    # The process id keeps ranks that write the same name apart; the leading dot keeps it out of globs.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, mode, **kwargs) as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

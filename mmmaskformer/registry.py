@@ -1,0 +1,33 @@
+"""Child registries of MMEngine's, in the scope ``mmmaskformer``.
+
+``type='mmmaskformer.X'`` in any OpenMMLab config finds ``X`` here: MMEngine imports this module by the
+scope's name and then the ``locations`` of the registry that is asked.
+"""
+
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
+from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
+from mmengine.registry import Registry
+
+SCOPE = "mmmaskformer"
+
+MODELS = Registry(
+    "model",
+    scope=SCOPE,
+    parent=MMENGINE_MODELS,
+    locations=["mmmaskformer.core", "mmmaskformer.backbones", "mmmaskformer.seg"],
+)
+TASK_UTILS = Registry("task util", scope=SCOPE, parent=MMENGINE_TASK_UTILS, locations=["mmmaskformer.core"])
+DATASETS = Registry("dataset", scope=SCOPE, parent=MMENGINE_DATASETS, locations=["mmmaskformer.datasets"])
+TRANSFORMS = Registry("transform", scope=SCOPE, parent=MMENGINE_TRANSFORMS, locations=["mmmaskformer.datasets"])
+METRICS = Registry("metric", scope=SCOPE, parent=MMENGINE_METRICS, locations=["mmmaskformer.evaluation"])
+HOOKS = Registry("hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine"])
+OPTIM_WRAPPERS = Registry(
+    "optim_wrapper", scope=SCOPE, parent=MMENGINE_OPTIM_WRAPPERS, locations=["mmmaskformer.engine"]
+)
+VISUALIZERS = Registry("visualizer", scope=SCOPE, parent=MMENGINE_VISUALIZERS, locations=["mmmaskformer.visualization"])
