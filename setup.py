@@ -1,0 +1,57 @@
+"""Ships configs/, tools/ and model-index.yml inside the package, where ``mim`` and MMEngine look for them.
+
+OpenMMLab packages copy them when ``sys.argv`` names certain commands, which a modern ``pip install`` does not pass.
+Every way of installing runs ``build_py``, so it is done there: copies for a wheel, links for an editable install.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+SHIPPED = ("configs", "tools", "model-index.yml")
+ROOT = Path(__file__).resolve().parent
+
+
+class build_py_with_mim(build_py):  # noqa: N801
+    """``build_py`` that also fills ``mmmaskformer/.mim``."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            self._fill(ROOT / "mmmaskformer" / ".mim", self._link)
+        else:
+            self._fill(Path(self.build_lib) / "mmmaskformer" / ".mim", self._copy)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        outputs = super().get_outputs(include_bytecode)
+        mim = Path(self.build_lib) / "mmmaskformer" / ".mim"
+        if self.editable_mode or not mim.is_dir():
+            return outputs
+        return outputs + [str(path) for path in mim.rglob("*") if path.is_file()]
+
+    @staticmethod
+    def _fill(mim: Path, bring) -> None:
+        shutil.rmtree(mim, ignore_errors=True)
+        mim.mkdir(parents=True)
+        for name in SHIPPED:
+            bring(ROOT / name, mim / name)
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        else:
+            shutil.copy2(source, target)
+
+    @classmethod
+    def _link(cls, source: Path, target: Path) -> None:
+        try:
+            target.symlink_to(os.path.relpath(source, target.parent), target_is_directory=source.is_dir())
+        except OSError:  # Windows without the right to make links
+            cls._copy(source, target)
+
+
+setup(cmdclass={"build_py": build_py_with_mim})

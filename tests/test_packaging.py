@@ -1,0 +1,78 @@
+"""Every way of building the package ships configs, tools and the model index where MMEngine and mim look."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmmaskformer import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ["model-index.yml", "configs/metafile.yml", "configs/_base_/default_runtime.py", "tools/train.py"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A copy of the project, so that a build leaves nothing in the checkout."""
+    copy = tmp_path / "source"
+    copy.mkdir()
+    for name in ("mmmaskformer", "configs", "tools"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".mim"))
+    for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "model-index.yml"):
+        shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
+def build(hook: str, source: Path, out: Path) -> Path:
+    """Runs a hook of the build backend, as pip does, in a process of its own and without the network."""
+    out.mkdir(exist_ok=True)
+    code = f"from setuptools import build_meta; print(build_meta.{hook}({str(out)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out / done.stdout.strip().splitlines()[-1]
+
+
+def test_a_wheel_ships_configs_and_tools_inside_the_package(source: Path, tmp_path: Path) -> None:
+    wheel = build("build_wheel", source, tmp_path / "dist")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert wheel.name == f"mmmaskformer-{__version__}-py3-none-any.whl"
+    assert not {f"mmmaskformer/.mim/{name}" for name in SHIPPED} - set(names)
+    assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
+
+
+def test_a_wheel_built_from_the_source_distribution_ships_the_same_files(source: Path, tmp_path: Path) -> None:
+    direct = set(zipfile.ZipFile(build("build_wheel", source, tmp_path / "direct")).namelist())
+    sdist = build("build_sdist", source, tmp_path / "dist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    unpacked = tmp_path / "unpacked" / sdist.name.removesuffix(".tar.gz")
+    assert set(zipfile.ZipFile(build("build_wheel", unpacked, tmp_path / "again")).namelist()) == direct
+
+
+def test_an_editable_install_links_configs_and_tools_into_the_package(source: Path, tmp_path: Path) -> None:
+    build("build_editable", source, tmp_path / "dist")
+    mim = source / "mmmaskformer" / ".mim"
+    assert all((mim / name).is_file() for name in SHIPPED)
+    (source / "configs" / "added_later.py").write_text("")
+    assert (mim / "configs" / "added_later.py").is_file()
+
+
+def test_installing_never_brings_either_mmcv_unless_asked(source: Path, tmp_path: Path) -> None:
+    wheel = zipfile.ZipFile(build("build_wheel", source, tmp_path / "dist"))
+    metadata = wheel.read(f"mmmaskformer-{__version__}.dist-info/METADATA").decode()
+    mmcv = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: mmcv")]
+    assert mmcv == ['Requires-Dist: mmcv-lite==2.1.0; extra == "lite"']
+
+
+def test_the_model_index_lists_every_config_and_only_configs_that_exist() -> None:
+    index = yaml.safe_load((ROOT / "model-index.yml").read_text())
+    models = [m for path in index["Import"] for m in yaml.safe_load((ROOT / path).read_text())["Models"] or []]
+    assert sorted(m["Config"] for m in models) == sorted(
+        str(path.relative_to(ROOT)) for path in (ROOT / "configs").glob("*.py")
+    )
+    assert all(m["Name"] == Path(m["Config"]).stem for m in models)
