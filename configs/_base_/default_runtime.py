@@ -1,0 +1,4 @@
+_base_ = "mmseg::_base_/default_runtime.py"
+
+custom_imports = dict(imports=["mmmaskformer"], allow_failed_imports=False)
+env_cfg = dict(cudnn_benchmark=False)

