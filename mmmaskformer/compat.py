@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, NoReturn
 
+from .errors import UserError
 from .files import atomic_open
 
 NO_MMCV = (
@@ -69,9 +70,15 @@ def allow_mmengine_checkpoints() -> None:
 
     if not hasattr(torch.serialization, "add_safe_globals"):  # torch < 2.4 does not ask
         return
-    multiarray = np.zeros(1).__reduce__()[0].__module__  # numpy.core.multiarray, or numpy._core.multiarray
-    multiarray = sys.modules[multiarray]
-    allowed: list[Any] = [HistoryBuffer, np.ndarray, np.dtype]
+
+    def method_of_history_buffer(owner: type, name: str) -> Any:
+        if owner is not HistoryBuffer:
+            raise TypeError(f"a checkpoint may look up methods of HistoryBuffer only, not {name!r} of {owner!r}")
+        return getattr(owner, name)
+
+    # A history buffer saves its own methods, which pickle spells as a getattr(): allowed for this class alone.
+    allowed: list[Any] = [HistoryBuffer, (method_of_history_buffer, "builtins.getattr"), np.ndarray, np.dtype]
+    multiarray = sys.modules[np.zeros(1).__reduce__()[0].__module__]  # its name differs between NumPy 1 and 2
     for function in (multiarray._reconstruct, multiarray.scalar):
         allowed.append(function)
         # Checkpoints written under the other major version of NumPy name the same function differently.
@@ -127,9 +134,38 @@ def check_dataset_meta_in_every_runner() -> None:
         runner.register_default_hooks = register_default_hooks
 
 
+def name_files_that_cannot_be_read() -> None:
+    """Makes a corrupt image or label map an error that says which file it is.
+
+    The loading transforms let the decoder's own error through ("cannot identify image file <_io.BytesIO ...>"), and a
+    data loader's worker does not say which sample it was at.
+    """
+    import cv2
+    from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+
+    for loader, what, key in ((LoadImageFromFile, "image", "img_path"), (LoadAnnotations, "label map", "seg_map_path")):
+        original = loader.transform
+        if getattr(original, "names_the_file", False):
+            continue
+
+        def transform(self: Any, results: dict, original: Any = original, what: str = what, key: str = key) -> Any:
+            try:
+                return original(self, results)
+            except FileNotFoundError:
+                raise
+            # What OpenCV and Pillow raise on broken files, and MMCV's assertion on an image that came back empty.
+            except (OSError, SyntaxError, AssertionError, cv2.error) as error:
+                raise UserError(f"the {what} {results.get(key)} cannot be decoded; is the file whole?") from error
+
+        functools.update_wrapper(transform, original)
+        transform.names_the_file = True
+        loader.transform = transform
+
+
 def install() -> None:
     """Applies all of the above; calling it again changes nothing."""
     provide_missing_ops()
     allow_mmengine_checkpoints()
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
+    name_files_that_cannot_be_read()

@@ -1,5 +1,15 @@
-"""What runs around a model: hooks."""
+"""What runs around a model: hooks, mixed precision and processes on the CPU."""
 
+from .amp import CPUAmpOptimWrapper
+from .distributed import has_gpu, init_cpu_process_group
 from .hooks import DatasetMetaCheckHook
+from .label_maps import LabelMapWriterHook, write_label_map
 
-__all__ = ["DatasetMetaCheckHook"]
+__all__ = [
+    "CPUAmpOptimWrapper",
+    "DatasetMetaCheckHook",
+    "LabelMapWriterHook",
+    "has_gpu",
+    "init_cpu_process_group",
+    "write_label_map",
+]

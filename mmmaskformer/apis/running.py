@@ -1,0 +1,130 @@
+"""What train.py and test.py share between reading the config and starting the Runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import find_latest_checkpoint
+from torch import nn
+
+from mmmaskformer.apis.checks import check_checkpoint_exists
+from mmmaskformer.apis.config import walk
+from mmmaskformer.engine.distributed import has_gpu, init_cpu_process_group
+from mmmaskformer.errors import UserError
+
+CPU_AMP = "mmmaskformer.CPUAmpOptimWrapper"
+
+
+def use_amp(cfg: Config) -> None:
+    """Switches the optimizer wrapper to mixed precision: fp16 with loss scaling on a GPU, bf16 on the CPU.
+
+    Raises:
+        UserError: The config has an optimizer wrapper of another kind.
+    """
+    wrapper = cfg.optim_wrapper
+    kind = wrapper.get("type", "OptimWrapper")
+    if kind == "OptimWrapper":
+        wrapper.type = "AmpOptimWrapper"
+        wrapper.loss_scale = "dynamic"
+    elif kind not in ("AmpOptimWrapper", CPU_AMP):
+        raise UserError(f"--amp replaces optim_wrapper.type 'OptimWrapper', but the config has {kind!r}")
+
+
+def prepare_for_device(cfg: Config, launcher: str) -> None:
+    """Sets what a run with ``launcher`` needs on this machine; without GPUs also joins the process group.
+
+    Args:
+        cfg: The config, changed in place.
+        launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
+    """
+    cfg.launcher = launcher
+    if has_gpu():
+        return
+    wrapper = cfg.get("optim_wrapper")
+    if wrapper is not None and wrapper.get("type") == "AmpOptimWrapper":
+        wrapper.type = CPU_AMP
+        for only_on_gpu in ("loss_scale", "dtype", "use_fsdp"):
+            wrapper.pop(only_on_gpu, None)
+    if launcher == "none":
+        return
+    init_cpu_process_group(launcher)
+    # DDP must be told that there are no devices, and SyncBN has no CPU kernel.
+    cfg.model_wrapper_cfg = dict(
+        type="MMDistributedDataParallel",
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get("find_unused_parameters", False),
+    )
+    replaced = 0
+    for owner, _ in walk(cfg.get("model"), "model"):
+        if owner.get("type") == "SyncBN":
+            owner.type = "BN"
+            replaced += 1
+    if replaced:
+        print_log(f"SyncBN does not run on the CPU: BN instead in {replaced} places", logger="current", level=30)
+
+
+def resume_from(cfg: Config, resume: str | None) -> None:
+    """Applies ``--resume``.
+
+    Args:
+        cfg: The config, changed in place.
+        resume: None, ``"auto"`` for the last checkpoint in ``work_dir`` (a fresh start where there is none), or a
+            checkpoint.
+
+    Raises:
+        UserError: The checkpoint does not exist.
+    """
+    if resume is None:
+        return
+    cfg.resume = True
+    cfg.load_from = resume
+    if resume == "auto":
+        cfg.load_from = find_latest_checkpoint(cfg.work_dir)
+        if cfg.load_from is None:
+            cfg.resume = False
+    if cfg.load_from is not None:
+        check_checkpoint_exists(cfg.load_from, f"--resume {resume}")
+
+
+def draw_predictions(cfg: Config, show_dir: str) -> None:
+    """Makes a test run draw every image into ``show_dir``."""
+    hooks = dict(cfg.get("default_hooks") or {})
+    hooks["visualization"] = dict(
+        hooks.get("visualization") or dict(type="SegVisualizationHook"), draw=True, interval=1
+    )
+    cfg.default_hooks = hooks
+    visualizer = cfg.get("visualizer") or dict(type="SegLocalVisualizer", name="visualizer")
+    cfg.visualizer = dict(visualizer, vis_backends=[dict(type="LocalVisBackend")], save_dir=str(Path(show_dir)))
+
+
+def write_label_maps(cfg: Config, out_dir: str) -> None:
+    """Makes a test run write every predicted label map into ``out_dir``."""
+    writer = dict(type="mmmaskformer.LabelMapWriterHook", out_dir=out_dir)
+    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), writer]
+
+
+def use_tta(cfg: Config) -> None:
+    """Wraps the model for test-time augmentation.
+
+    Raises:
+        UserError: The config has no ``tta_pipeline``.
+    """
+    if "tta_pipeline" not in cfg:
+        raise UserError("--tta needs a tta_pipeline in the config, with the scales and flips to average over")
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    tta_model = cfg.get("tta_model") or dict(type="mmmaskformer.SemanticTTAModel")
+    cfg.model = dict(tta_model, module=cfg.model)
+
+
+def bare_model(runner: Runner) -> nn.Module:
+    """The model without wrappers: what a checkpoint's names refer to."""
+    model: Any = runner.model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model

@@ -1,0 +1,40 @@
+"""Several processes on a machine without GPUs, which MMEngine's own start-up cannot do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import torch
+import torch.distributed as dist
+
+
+def init_cpu_process_group(launcher: str) -> None:
+    """Joins this process to a gloo group; MMEngine skips its own start-up where a group exists already.
+
+    MMEngine's ``init_dist`` calls ``torch.cuda.set_device`` whatever the backend, and fails without a GPU.
+
+    Args:
+        launcher: ``"pytorch"`` (torchrun's variables), ``"slurm"`` or ``"mpi"`` (Open MPI's), translated to the former.
+    """
+    if dist.is_initialized():
+        return
+    if launcher == "slurm":
+        nodes = os.environ["SLURM_NODELIST"]
+        first = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
+        os.environ.setdefault("MASTER_ADDR", first.stdout.split()[0])
+        os.environ.update(RANK=os.environ["SLURM_PROCID"], WORLD_SIZE=os.environ["SLURM_NTASKS"])
+        os.environ["LOCAL_RANK"] = os.environ.get("SLURM_LOCALID", "0")
+    elif launcher == "mpi":
+        os.environ.update(
+            RANK=os.environ["OMPI_COMM_WORLD_RANK"],
+            WORLD_SIZE=os.environ["OMPI_COMM_WORLD_SIZE"],
+            LOCAL_RANK=os.environ["OMPI_COMM_WORLD_LOCAL_RANK"],
+        )
+    os.environ.setdefault("MASTER_PORT", "29500")
+    dist.init_process_group("gloo")
+
+
+def has_gpu() -> bool:
+    """Whether training would run on a CUDA device."""
+    return torch.cuda.is_available()

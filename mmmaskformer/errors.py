@@ -1,0 +1,98 @@
+"""Errors whose cure is in the user's hands, and how the command-line tools show them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+TRACEBACK_VARIABLE = "MMMASKFORMER_TRACEBACK"
+
+
+class UserError(ValueError):
+    """A mistake in a config, a path or a file; the message names the thing, the value and the mend."""
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turns user errors in the block into one line on stderr and exit status 2; other errors keep their traceback.
+
+    ``MMMASKFORMER_TRACEBACK=1`` in the environment shows every traceback. SIGTERM ends the block like Ctrl-C, so that
+    temporary files are removed on the way out.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    except Exception as error:
+        message = explain(error)
+        if message is None or os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        rank = os.environ.get("RANK", "0")
+        where = "" if rank == "0" else f" (rank {rank})"
+        print(f"error{where}: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+def explain(error: BaseException) -> str | None:
+    """What to tell the user about ``error``, or None where it looks like a defect and a traceback helps more."""
+    text = str(error)
+    if "Original Traceback" in text:  # a data loader's worker sends its whole traceback as the message
+        last = re.match(r"([\w.]+): (.*)", text.strip().splitlines()[-1])
+        innermost = text.rpartition('File "')[2]
+        ours = last is not None and ("UserError" in last[1] or innermost.startswith(str(PACKAGE)))
+        return last[2] if ours or isinstance(error, FileNotFoundError) else None
+    if isinstance(error, UserError):
+        return text
+    if isinstance(error, KeyError) and (unknown := _explain_unknown_type(text)):
+        return unknown
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} does not exist" if error.filename else text
+    if isinstance(error, ValueError | FloatingPointError) and _innermost_file(error).is_relative_to(PACKAGE):
+        return text
+    # The registry calls a class with the config's keys, so that a wrong key shows as a wrong argument there.
+    if isinstance(error, TypeError) and _innermost_file(error).name == "build_functions.py":
+        return f"the config does not fit a class it names: {text}"
+    return None
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """The names in ``known`` that are close to ``name``, as half a sentence to append; empty where none is."""
+    # Users mistype the name or leave out the scope, so both are compared without it.
+    by_bare_name = {candidate.rpartition(".")[2]: candidate for candidate in known}
+    close = difflib.get_close_matches(name.rpartition(".")[2], by_bare_name, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(by_bare_name[bare] for bare in close)}?" if close else ""
+
+
+def _explain_unknown_type(text: str) -> str | None:
+    found = re.search(r"(\S+) is not in the (?:\S+::)?([\w ]+) registry", text)
+    if found is None:
+        return None
+    from mmengine import registry as registries
+    from mmengine.registry import Registry
+
+    known = []
+    for root in vars(registries).values():
+        if isinstance(root, Registry) and root.name == found[2]:
+            pending = [root]
+            while pending:
+                registry = pending.pop()
+                prefix = "" if registry.scope in ("mmengine", "mmseg") else f"{registry.scope}."
+                known += [prefix + name for name in registry.module_dict]
+                pending += registry.children.values()
+    name = found[1].strip("\"'")
+    return f"no {found[2]} has the type '{name}'{suggest(name, known)}"
+
+
+def _innermost_file(error: BaseException) -> Path:
+    frames = traceback.extract_tb(error.__traceback__)
+    return Path(frames[-1].filename).resolve() if frames else Path()

@@ -1,0 +1,56 @@
+"""Evaluates a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from mmmaskformer import apis
+from mmmaskformer.errors import one_line_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Evaluate a checkpoint on the test data set of a config")
+    parser.add_argument("config", help="config file")
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--work-dir", help="folder for logs and metrics (default: work_dirs/<config's name>)")
+    parser.add_argument("--out", metavar="DIR", help="write the predicted label maps there, as PNG")
+    parser.add_argument("--show-dir", metavar="DIR", help="write pictures of truth and prediction there")
+    parser.add_argument("--tta", action="store_true", help="average over the scales and flips of the config")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by launchers")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    cfg = apis.load_config(args.config, args.cfg_options)
+    cfg.work_dir = args.work_dir or cfg.work_dir
+    apis.check_checkpoint_exists(args.checkpoint, "checkpoint")
+    apis.check_sizes(cfg)
+    apis.check_data_paths(cfg, ["test_dataloader"])
+    apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.tta:
+        apis.use_tta(cfg)
+    if args.out:
+        apis.write_label_maps(cfg, args.out)
+    if args.show_dir:
+        apis.draw_predictions(cfg, args.show_dir)
+    apis.prepare_for_device(cfg, args.launcher)
+    runner = Runner.from_cfg(cfg)
+    apis.check_checkpoint_fits(apis.bare_model(runner), args.checkpoint)
+    runner.test()
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,58 @@
+"""Trains a model: ``python tools/train.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from mmengine.config import DictAction
+from mmengine.runner import Runner
+
+from mmmaskformer import apis
+from mmmaskformer.errors import one_line_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a model")
+    parser.add_argument("config", help="config file")
+    parser.add_argument("--work-dir", help="folder for logs and checkpoints (default: work_dirs/<config's name>)")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        metavar="CHECKPOINT",
+        help="go on from a checkpoint; without a value, or with 'auto', from the last one in the work folder",
+    )
+    parser.add_argument("--amp", action="store_true", help="mixed precision: fp16 on a GPU, bf16 on the CPU")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
+    )
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by launchers")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    cfg = apis.load_config(args.config, args.cfg_options)
+    cfg.work_dir = args.work_dir or cfg.work_dir
+    used = ("train_dataloader", "val_dataloader")
+    apis.check_sizes(cfg)
+    apis.check_data_paths(cfg, used)
+    apis.sync_dataset_meta(cfg, used)
+    apis.resume_from(cfg, args.resume)
+    if cfg.get("load_from"):
+        apis.check_checkpoint_exists(cfg.load_from, "load_from")
+    if args.amp:
+        apis.use_amp(cfg)
+    apis.prepare_for_device(cfg, args.launcher)
+    runner = Runner.from_cfg(cfg)
+    if cfg.get("load_from"):
+        apis.check_checkpoint_fits(apis.bare_model(runner), cfg.load_from, whole=cfg.get("resume", False))
+    runner.train()
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
