@@ -1,0 +1,185 @@
+"""Mask losses at full resolution that never keep full resolution (Sec. 3.3, Sec. 4.1 "Loss weights").
+
+The matched masks are upsampled to the input size, as in DETR and the reference release, and compared with the ground
+truth there. What would be kept for the backward pass, several H x W maps a mask and layer, is not: a chunk of masks is
+upsampled, compared, and its slope (the derivative by the upsampled logits) is folded back to h x w at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from mmmaskformer.registry import MODELS
+
+from .numerics import bilinear_matrix, binary_cross_entropy_terms, elements_per_chunk, power
+
+
+class MaskPixels:
+    """Masks of one chunk at full resolution and what the losses share of them.
+
+    Attributes:
+        logits: (m, P) upsampled mask logits x.
+        targets: (m, P) float, 0 or 1.
+        error: (m, P) probability given to the wrong side, ``sigmoid(x)`` where the target is 0, else ``sigmoid(-x)``.
+        entropy: (m, P) binary cross-entropy, ``-log(1 - error)``.
+        variance: (m, P) ``sigmoid(x) * sigmoid(-x)``, the slope of the probability.
+    """
+
+    def __init__(self, logits: Tensor, targets: Tensor) -> None:
+        self.logits = logits
+        self.targets = targets
+        self.error, self.entropy = binary_cross_entropy_terms(torch.addcmul(logits, logits, targets, value=-2))
+        self.variance = torch.addcmul(self.error, self.error, self.error, value=-1)
+
+
+class MaskLoss(BaseModule):
+    """A loss between mask logits and binary masks.
+
+    A subclass says what it is in ``forward``; one that also knows its derivative overrides ``value_and_slope``, which
+    spares autograd the full-resolution temporaries.
+
+    Args:
+        loss_weight: factor in the total.
+        loss_name: key in the log; must hold "loss" for MMEngine to add it to the total.
+    """
+
+    def __init__(self, loss_weight: float, loss_name: str) -> None:
+        super().__init__()
+        if "loss" not in loss_name:
+            raise ValueError(f"{type(self).__name__}: loss_name={loss_name!r} must contain 'loss' to be trained")
+        self.loss_weight = loss_weight
+        self.loss_name = loss_name
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Unweighted loss (m,) of mask logits (m, P) against targets (m, P), floats 0 or 1."""
+        raise NotImplementedError
+
+    def value_and_slope(self, pixels: MaskPixels, with_slope: bool) -> tuple[Tensor, Tensor | None]:
+        """Unweighted loss (m,) and its derivative by the logits (m, P), None unless asked for."""
+        with torch.set_grad_enabled(with_slope):
+            logits = pixels.logits.detach().requires_grad_(with_slope)
+            value = self(logits, pixels.targets)
+            slope = torch.autograd.grad(value.sum(), logits)[0] if with_slope else None
+        return value.detach(), slope
+
+
+@MODELS.register_module()
+class FocalLoss(MaskLoss):
+    """Binary focal loss, a mean over the pixels of a mask."""
+
+    def __init__(
+        self, loss_weight: float = 20.0, alpha: float = 0.25, gamma: float = 2.0, loss_name: str = "loss_mask"
+    ) -> None:
+        super().__init__(loss_weight, loss_name)
+        self.alpha = alpha
+        self.gamma = gamma
+
+    def value_and_slope(self, pixels: MaskPixels, with_slope: bool) -> tuple[Tensor, Tensor | None]:
+        size = pixels.logits.shape[-1]
+        modulation = power(pixels.error, self.gamma)
+        loss = modulation * pixels.entropy
+        on_target = torch.linalg.vecdot(loss, pixels.targets)
+        value = (loss.sum(-1) * (1 - self.alpha) + on_target * (2 * self.alpha - 1)) / size
+        if not with_slope:
+            return value, None
+        # d(error^g * entropy)/d(margin) = error^g (g (1-error) entropy + error); the margin is x or -x, and alpha's
+        # weight with that sign is (1-alpha) - target.
+        slope = torch.addcmul(pixels.entropy, pixels.entropy, pixels.error, value=-1, out=loss)
+        slope.mul_(self.gamma).add_(pixels.error).mul_(modulation)
+        sign = torch.sub(1 - self.alpha, pixels.targets, out=modulation)
+        return value, slope.mul_(sign).div_(size)
+
+
+@MODELS.register_module()
+class DiceLoss(MaskLoss):
+    """Dice loss of a mask, smoothed by ``eps``, with plain (not squared) probabilities in the denominator."""
+
+    def __init__(self, loss_weight: float = 1.0, eps: float = 1.0, loss_name: str = "loss_dice") -> None:
+        super().__init__(loss_weight, loss_name)
+        self.eps = eps
+
+    def value_and_slope(self, pixels: MaskPixels, with_slope: bool) -> tuple[Tensor, Tensor | None]:
+        area = pixels.targets.sum(-1)
+        error_on_target = torch.linalg.vecdot(pixels.error, pixels.targets)
+        overlap = area - error_on_target
+        probability = pixels.error.sum(-1) + area - 2 * error_on_target
+        numerator, denominator = 2 * overlap + self.eps, probability + area + self.eps
+        value = 1 - numerator / denominator
+        if not with_slope:
+            return value, None
+        slope = pixels.targets * (-2 / denominator)[:, None]
+        return value, slope.add_((numerator / denominator**2)[:, None]).mul_(pixels.variance)
+
+
+def mask_losses(mask_logits: Tensor, masks: Tensor, segments: Tensor, losses: Sequence[MaskLoss]) -> Tensor:
+    """Weighted losses of matched masks against their segments at full resolution.
+
+    Args:
+        mask_logits: (M, h, w) matched mask logits.
+        masks: (M', H, W) bool, the ground-truth segments.
+        segments: (M,) for each matched mask, its segment.
+        losses: the mask losses.
+
+    Returns:
+        (len(losses), M), differentiable by ``mask_logits``.
+    """
+    return _UpsampledMaskLosses.apply(mask_logits, masks, segments, tuple(losses))
+
+
+class _UpsampledMaskLosses(torch.autograd.Function):
+    """Chunked values; gradients with one bilinear adjoint a mask, of the weighted sum of all losses' slopes."""
+
+    @staticmethod
+    def forward(ctx, mask_logits: Tensor, masks: Tensor, segments: Tensor, losses: tuple[MaskLoss, ...]) -> Tensor:
+        ctx.losses = losses
+        # On a CPU the gradient for equal upstream gradients, which is what a summed loss has, is made on the way:
+        # upsampling again in backward would cost more than keeping h x w. On a GPU comparing the upstream gradients
+        # would stall the host, and doing it again is cheap.
+        eager = mask_logits.requires_grad and mask_logits.device.type == "cpu"
+        weights = mask_logits.new_ones(len(losses), len(mask_logits)) if eager else None
+        values, gradient = _evaluate(mask_logits, masks, segments, losses, weights)
+        ctx.save_for_backward(mask_logits, masks, segments, gradient)
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, upstream: Tensor):
+        mask_logits, masks, segments, gradient = ctx.saved_tensors
+        if gradient is not None and all(torch.equal(upstream[0], other) for other in upstream[1:]):
+            gradient = gradient * upstream[0][:, None, None]
+        else:
+            _, gradient = _evaluate(mask_logits, masks, segments, ctx.losses, upstream)
+        return gradient, None, None, None
+
+
+def _evaluate(
+    mask_logits: Tensor, masks: Tensor, segments: Tensor, losses: tuple[MaskLoss, ...], upstream: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Values (len(losses), M) and, given upstream gradients of that shape, the gradient (M, h, w)."""
+    count, height, width = mask_logits.shape
+    size = masks.shape[-2:]
+    values = mask_logits.new_empty(len(losses), count)
+    gradient = None if upstream is None else torch.empty_like(mask_logits)
+    rows = bilinear_matrix(height, size[0], mask_logits.device)
+    columns = bilinear_matrix(width, size[1], mask_logits.device)
+    step = max(1, elements_per_chunk(mask_logits.device) // (size[0] * size[1]))
+    for chunk in torch.arange(count).split(step):
+        part = slice(int(chunk[0]), int(chunk[-1]) + 1)
+        upsampled = F.interpolate(mask_logits[None, part], size=size, mode="bilinear", align_corners=False)[0]
+        pixels = MaskPixels(upsampled.flatten(1), masks[segments[part]].flatten(1).to(upsampled.dtype))
+        total = None
+        for index, loss in enumerate(losses):
+            value, slope = loss.value_and_slope(pixels, upstream is not None)
+            values[index, part] = value * loss.loss_weight
+            if slope is not None:
+                slope.mul_((upstream[index, part] * loss.loss_weight)[:, None])
+                total = slope if total is None else total.add_(slope)
+        if total is not None:
+            gradient[part] = rows.T @ (total.view(-1, *size) @ columns)
+    return values, gradient

@@ -1,0 +1,181 @@
+"""Which query answers for which ground-truth segment (Sec. 3.2): bipartite matching and fixed matching.
+
+Both give an int64 tensor (L, M): for each decoder layer the query, 0..Q-1, of each of the batch's M segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from mmmaskformer.registry import TASK_UTILS
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
+
+from .numerics import binary_cross_entropy_terms, elements_per_chunk, power
+
+
+@TASK_UTILS.register_module()
+class ClassCost:
+    """``-p_i(c_j)``: how little a query believes in the segment's class."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(self, class_logits: Tensor, labels: Tensor) -> Tensor:
+        """Cost (L, B, Q, N) from class logits (L, B, Q, K+1) and the labels (B, N) of N segments an image."""
+        probabilities = class_logits.float().softmax(-1)
+        return probabilities.gather(3, labels[None, :, None].expand(*probabilities.shape[:3], -1)) * -self.weight
+
+
+class MaskCost:
+    """A cost between mask logits and binary masks; subclasses give it for a chunk of queries."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """Unweighted cost (B, R, N) of mask logits (B, R, P) for binary masks (B, N, P) at P pixels."""
+        raise NotImplementedError
+
+
+@TASK_UTILS.register_module()
+class FocalCost(MaskCost):
+    """Focal loss of every query for every segment, a mean over pixels (Sec. 4.1 "Loss weights").
+
+    ``pos.t + neg.(1-t) = (pos-neg).t + sum(neg)``: one matrix product gives it for all segments.
+    """
+
+    def __init__(self, weight: float = 20.0, alpha: float = 0.25, gamma: float = 2.0) -> None:
+        super().__init__(weight)
+        self.alpha = alpha
+        self.gamma = gamma
+
+    def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
+        probability, negative_entropy = binary_cross_entropy_terms(logits)
+        positive = (negative_entropy - logits).mul_(power(1 - probability, self.gamma)).mul_(self.alpha)
+        negative = negative_entropy.mul_(power(probability, self.gamma)).mul_(1 - self.alpha)
+        total = negative.sum(-1, keepdim=True)
+        return positive.sub_(negative).bmm(masks.mT).add_(total).div_(logits.shape[-1])
+
+
+@TASK_UTILS.register_module()
+class DiceCost(MaskCost):
+    """Dice loss of every query for every segment (Sec. 4.1 "Loss weights"), smoothed by ``eps``."""
+
+    def __init__(self, weight: float = 1.0, eps: float = 1.0) -> None:
+        super().__init__(weight)
+        self.eps = eps
+
+    def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
+        probability = logits.sigmoid()
+        overlap = 2 * probability.bmm(masks.mT) + self.eps
+        return 1 - overlap / (probability.sum(-1)[..., None] + masks.sum(-1)[:, None] + self.eps)
+
+
+@TASK_UTILS.register_module()
+class HungarianAssigner:
+    """Bipartite matching by class and mask, for every layer and image in one pass.
+
+    All Q masks are made at h x w, a chunk at a time and without gradients; the cost stays on the device and crosses to
+    the host once a step.
+
+    Args:
+        costs: configs of the costs; the paper's class 1, focal 20 and dice 1 by default.
+    """
+
+    def __init__(self, costs: Sequence[dict] | None = None) -> None:
+        default = [dict(type=f"mmmaskformer.{name}") for name in ("ClassCost", "FocalCost", "DiceCost")]
+        built = [TASK_UTILS.build(cost) for cost in (costs or default)]
+        self.mask_costs = [cost for cost in built if isinstance(cost, MaskCost)]
+        self.class_costs = [cost for cost in built if not isinstance(cost, MaskCost)]
+
+    @torch.no_grad()
+    def __call__(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
+        """Match.
+
+        Raises:
+            ValueError: an image has more segments than there are queries.
+            FloatingPointError: a prediction is not finite; names the tensor and the layer.
+        """
+        if max(targets.counts) > predictions.num_queries:
+            image = targets.counts.index(max(targets.counts))
+            raise ValueError(
+                f"image {image} of the batch has {targets.counts[image]} segments but the model has "
+                f"{predictions.num_queries} queries: raise num_queries to at least the most segments in an image"
+            )
+        layers, batch, queries = predictions.mask_embeds.shape[:3]
+        if len(targets) == 0:
+            return torch.empty(layers, 0, dtype=torch.long, device=predictions.mask_embeds.device)
+        costs = self.cost(predictions, targets).cpu()
+        if not costs.isfinite().all():
+            raise FloatingPointError(describe_non_finite(predictions))
+        matching = torch.empty(layers, len(targets), dtype=torch.long)
+        for layer in range(layers):
+            start = 0
+            for image, count in enumerate(targets.counts):
+                rows, columns = linear_sum_assignment(costs[layer, image, :, :count].numpy())
+                matching[layer, start + torch.from_numpy(columns)] = torch.from_numpy(rows)
+                start += count
+        return matching.to(predictions.mask_embeds.device, non_blocking=True)
+
+    def cost(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
+        """Weighted cost (L, B, Q, N) in fp32, N the most segments an image; columns past an image's count are void."""
+        layers, batch, queries, channels = predictions.mask_embeds.shape
+        labels, masks = targets.padded(predictions.pixel_embeds.shape[-2:])
+        cost = torch.zeros(layers, batch, queries, labels.shape[1], device=masks.device)
+        for class_cost in self.class_costs:
+            cost += class_cost(predictions.class_logits, labels)
+        if self.mask_costs:
+            pixels = predictions.pixel_embeds.float().flatten(2)
+            embeds = predictions.mask_embeds.float().transpose(0, 1).reshape(batch, layers * queries, channels)
+            rows = max(1, elements_per_chunk(pixels.device) // (batch * pixels.shape[-1]))
+            chunks = []
+            for chunk in embeds.split(rows, dim=1):
+                logits = chunk.bmm(pixels)
+                chunks.append(sum(c(logits, masks) * c.weight for c in self.mask_costs))
+            cost += torch.cat(chunks, dim=1).view(batch, layers, queries, -1).transpose(0, 1)
+        return cost
+
+
+@TASK_UTILS.register_module()
+class FixedAssigner:
+    """Fixed matching by class index (Sec. 3.2; MaskFormer-fixed of Table 4): query i answers for class i, so Q = K."""
+
+    def __call__(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
+        """Match.
+
+        Raises:
+            ValueError: the number of queries is not the number of classes, or an image has two segments of one class.
+        """
+        if predictions.num_queries != predictions.num_classes:
+            raise ValueError(
+                f"fixed matching needs as many queries as classes, got {predictions.num_queries} queries and "
+                f"{predictions.num_classes} classes: set num_queries={predictions.num_classes} or use HungarianAssigner"
+            )
+        for image, labels in enumerate(targets.labels.split(targets.counts)):
+            if len(labels.unique()) < len(labels):
+                raise ValueError(
+                    f"fixed matching gives a class one query, but image {image} of the batch has several segments of "
+                    f"one class (labels {labels.tolist()}): use HungarianAssigner for instances"
+                )
+        return targets.labels.expand(predictions.num_layers, -1)
+
+
+def describe_non_finite(predictions: MaskPredictions) -> str:
+    """Which prediction is not finite, in words: the tensor, and the first decoder layer of those that have layers."""
+    if not predictions.pixel_embeds.isfinite().all():
+        where = "pixel_embeds (the pixel decoder's output)"
+    else:
+        where = "the mask product (mask_embeds . pixel_embeds overflows)"
+        for name in ("class_logits", "mask_embeds"):
+            finite = getattr(predictions, name).flatten(1).isfinite().all(1)
+            if not finite.all():
+                where = f"{name} of decoder layer {int(finite.logical_not().nonzero()[0])}"
+                break
+    return (
+        f"non-finite values in {where}: the training has diverged or the input is not finite. Look at the learning "
+        "rate, the gradient clipping, the precision (bf16 has a wider range than fp16) and the images"
+    )

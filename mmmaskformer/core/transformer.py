@@ -1,0 +1,172 @@
+"""DETR's transformer decoder and sine positions (Sec. 3.3 transformer module, Sec. 4.1).
+
+Attention goes through ``nn.MultiheadAttention`` without weights asked for, which is torch's
+``scaled_dot_product_attention``; parameter names are then torch's own, and those of the reference release.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mmmaskformer.registry import MODELS
+
+
+@MODELS.register_module()
+class SinePositionalEncoding(BaseModule):
+    """Sine and cosine positions of a feature map, DETR's with normalised coordinates.
+
+    Args:
+        channels: C, a multiple of 4; the first half encodes rows, the second columns.
+        temperature: base of the geometric series of wavelengths.
+    """
+
+    def __init__(self, channels: int = 256, temperature: float = 10000.0) -> None:
+        super().__init__()
+        if channels <= 0 or channels % 4:
+            raise ValueError(f"SinePositionalEncoding: channels={channels}, expected a positive multiple of 4")
+        self.channels = channels
+        self.temperature = temperature
+
+    def forward(self, features: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Positions for ``features``.
+
+        Args:
+            features: (B, C', h, w); only size, device and dtype are read.
+            padding_mask: (B, h, w) bool, True on padding. With it positions run over the valid area alone; without it
+                over the whole map, as in the reference release.
+
+        Returns:
+            (B, C, h, w), or (1, C, h, w) without a mask.
+        """
+        height, width = features.shape[-2:]
+        if padding_mask is None:
+            valid = torch.ones(1, height, width, device=features.device)
+        else:
+            valid = (~padding_mask).float()
+        rows, columns = valid.cumsum(1), valid.cumsum(2)
+        rows = rows / (rows[:, -1:] + 1e-6) * (2 * math.pi)
+        columns = columns / (columns[:, :, -1:] + 1e-6) * (2 * math.pi)
+
+        half = self.channels // 2
+        index = torch.arange(half, device=features.device, dtype=torch.float32)
+        wavelengths = self.temperature ** (2 * torch.div(index, 2, rounding_mode="floor") / half)
+        encoded = []
+        for coordinate in (rows, columns):
+            angles = coordinate[..., None] / wavelengths
+            encoded.append(torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), dim=-1).flatten(-2))
+        return torch.cat(encoded, dim=-1).permute(0, 3, 1, 2).to(features.dtype)
+
+
+class TransformerDecoderLayer(BaseModule):
+    """Self-attention, cross-attention and feed-forward with the norm after each sum (DETR, post-norm)."""
+
+    def __init__(self, channels: int, num_heads: int, feedforward_channels: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(channels, num_heads, dropout, batch_first=True)
+        self.multihead_attn = nn.MultiheadAttention(channels, num_heads, dropout, batch_first=True)
+        self.linear1 = nn.Linear(channels, feedforward_channels)
+        self.linear2 = nn.Linear(feedforward_channels, channels)
+        self.norm1 = nn.LayerNorm(channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.norm3 = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        queries: Tensor,
+        query_positions: Tensor,
+        keys: Tensor,
+        memory: Tensor,
+        key_padding_mask: Tensor | None,
+    ) -> Tensor:
+        """One layer.
+
+        Args:
+            queries: (B, Q, C), what the layers refine.
+            query_positions: (B, Q, C), the learned positional embedding of each query.
+            keys: (B, hw, C), the memory with its positions added.
+            memory: (B, hw, C), image features.
+            key_padding_mask: (B, hw) bool, True where a key is padding, or None.
+
+        Returns:
+            (B, Q, C).
+        """
+        placed = queries + query_positions
+        attended = self.self_attn(placed, placed, queries, need_weights=False)[0]
+        queries = self.norm1(queries + self.dropout(attended))
+        attended = self.multihead_attn(
+            queries + query_positions, keys, memory, key_padding_mask=key_padding_mask, need_weights=False
+        )[0]
+        queries = self.norm2(queries + self.dropout(attended))
+        hidden = self.linear2(self.dropout(F.relu(self.linear1(queries))))
+        return self.norm3(queries + self.dropout(hidden))
+
+
+@MODELS.register_module()
+class TransformerDecoder(BaseModule):
+    """Stack of DETR decoder layers that gives every layer's normed output (Sec. 4.1: loss after each decoder).
+
+    Args:
+        channels: C.
+        num_layers: L, 6 in the paper.
+        num_heads: attention heads; must divide ``channels``.
+        feedforward_channels: hidden width of the feed-forward network.
+        dropout: probability, in attention and after each block.
+    """
+
+    def __init__(
+        self,
+        channels: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        feedforward_channels: int = 2048,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"TransformerDecoder: num_layers={num_layers}, expected at least 1")
+        if num_heads < 1 or channels % num_heads:
+            raise ValueError(f"TransformerDecoder: num_heads={num_heads} must divide channels={channels}")
+        if feedforward_channels < 1:
+            raise ValueError(f"TransformerDecoder: feedforward_channels={feedforward_channels}, expected at least 1")
+        self.layers = nn.ModuleList(
+            TransformerDecoderLayer(channels, num_heads, feedforward_channels, dropout) for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(channels)
+
+    def init_weights(self) -> None:
+        """Xavier-uniform for every matrix, as in DETR."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def forward(
+        self,
+        query_positions: Tensor,
+        memory: Tensor,
+        memory_positions: Tensor,
+        key_padding_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Per-segment embeddings of every layer. Queries start as zeros (Sec. 4.1).
+
+        Args:
+            query_positions: (B, Q, C).
+            memory: (B, hw, C).
+            memory_positions: (B or 1, hw, C).
+            key_padding_mask: (B, hw) bool, True where a key is padding, or None.
+
+        Returns:
+            (L, B, Q, C).
+        """
+        queries = torch.zeros_like(query_positions)
+        keys = memory + memory_positions
+        outputs = []
+        for layer in self.layers:
+            queries = layer(queries, query_positions, keys, memory, key_padding_mask)
+            outputs.append(self.norm(queries))
+        return torch.stack(outputs)

@@ -1,0 +1,114 @@
+"""MaskFormer as a decode head: works in mmseg's stock EncoderDecoder and in our segmentor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmmaskformer.core import MaskTransformer
+from mmmaskformer.core.inference import label_map, semantic_scores
+from mmmaskformer.registry import MODELS
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
+
+from .samples import check_class_count, geometry_of, padded_size, padding_mask, sample_name, stacked_label_maps
+
+
+@MODELS.register_module()
+class MaskFormerHead(MaskTransformer):
+    """The paper's model with mmseg's calling convention.
+
+    Args:
+        in_channels: channels of the stages of ``in_index``, finest first.
+        num_classes: K.
+        in_index: which backbone outputs to read; all by default.
+        strides: strides of those outputs.
+        criterion: config of the losses, ``mmmaskformer.MaskCriterion`` by default.
+        ignore_index: label of void pixels.
+        inference: "semantic" or "general" (Sec. 3.4), for label maps.
+        order: "scores" or "mask_logits", the test-time order for label maps (see ``core.inference``).
+        **kwargs: see :class:`mmmaskformer.core.MaskTransformer`.
+    """
+
+    align_corners = False
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        num_classes: int,
+        in_index: Sequence[int] | None = None,
+        strides: Sequence[int] = (4, 8, 16, 32),
+        criterion: dict | None = None,
+        ignore_index: int = 255,
+        inference: str = "semantic",
+        order: str = "scores",
+        **kwargs,
+    ) -> None:
+        super().__init__(in_channels=in_channels, num_classes=num_classes, **kwargs)
+        self.in_index = list(range(len(in_channels))) if in_index is None else list(in_index)
+        if len(self.in_index) != len(in_channels):
+            raise ValueError(
+                f"MaskFormerHead: in_index={self.in_index} and in_channels={list(in_channels)} name different numbers "
+                "of stages"
+            )
+        self.strides = list(strides)
+        self.ignore_index = ignore_index
+        self.inference = inference
+        self.order = order
+        self.criterion = MODELS.build(
+            {"type": "mmmaskformer.MaskCriterion", **(criterion or {})}, default_args=dict(num_classes=num_classes)
+        )
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of :meth:`predict`'s scores, for EncoderDecoder."""
+        return self.num_classes
+
+    def check_dataset_meta(self, metainfo: dict) -> None:
+        """Refuse a data set with another number of classes (called before a run's first iteration)."""
+        check_class_count(type(self).__name__, self.num_classes, metainfo)
+
+    def forward(
+        self, features: Sequence[Tensor], metas: Sequence[dict] | None = None, last_only: bool = False
+    ) -> MaskPredictions:
+        """Predict from the backbone's outputs; ``metas`` tell the padding where ``mask_padding`` asks for it."""
+        features = [features[index] for index in self.in_index]
+        mask = None
+        if self.mask_padding and metas is not None:
+            mask = padding_mask(metas, padded_size(metas, features, self.strides), features[0].device)
+        return super().forward(features, mask, last_only)
+
+    def loss(
+        self, features: Sequence[Tensor], samples: Sequence[SegDataSample], train_cfg: dict | None = None
+    ) -> dict[str, Tensor]:
+        """Losses of a padded training batch; see :class:`mmmaskformer.core.MaskCriterion`.
+
+        Raises:
+            ValueError: a label out of range (with its value and file), or more segments than queries.
+            FloatingPointError: a non-finite prediction.
+        """
+        metas = [sample.metainfo for sample in samples]
+        targets = SegmentTargets.from_semantic_maps(
+            stacked_label_maps(samples), self.num_classes, self.ignore_index, [sample_name(meta) for meta in metas]
+        )
+        return self.criterion(self(features, metas), targets)
+
+    def predict(self, features: Sequence[Tensor], metas: Sequence[dict], test_cfg: dict | None = None) -> Tensor:
+        """Semantic scores (B, K, H, W) at padded input size, as EncoderDecoder expects them."""
+        size = padded_size(metas, [features[index] for index in self.in_index], self.strides)
+        return semantic_scores(self(features, metas, last_only=True), size)
+
+    @torch.no_grad()
+    def predict_labels(
+        self, features: Sequence[Tensor], metas: Sequence[dict], input_size: tuple[int, int]
+    ) -> list[Tensor]:
+        """Label map (H', W') of each image at its original size, without ever holding K x H x W scores."""
+        predictions = self(features, metas, last_only=True)
+        return [
+            label_map(
+                predictions, index, geometry_of(meta, input_size), self.order, self.inference, void=self.ignore_index
+            )
+            for index, meta in enumerate(metas)
+        ]

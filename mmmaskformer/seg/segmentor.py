@@ -1,0 +1,100 @@
+"""A segmentor that predicts straight to label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmmaskformer.registry import MODELS
+
+
+@MODELS.register_module()
+class MaskFormerSegmentor(EncoderDecoder):
+    """mmseg's EncoderDecoder whose prediction is bounded in memory.
+
+    The stock segmentor makes (B, K, H, W) scores, resizes them to the original size and stores them with every sample.
+    This one asks the head for label maps, which it streams; scores are made only where somebody needs them: in a
+    sliding window (windows are averaged), in test-time augmentation, or with ``test_cfg=dict(scores=True)``.
+
+    ``decode_head.in_channels`` and ``strides`` may be left out for a backbone that reports ``channels`` and ``strides``.
+    """
+
+    def __init__(self, backbone: dict, decode_head: dict, **kwargs) -> None:
+        if "in_channels" not in decode_head:
+            decode_head = {**decode_head, **_reported(backbone)}
+        super().__init__(backbone=backbone, decode_head=decode_head, **kwargs)
+
+    def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Label maps ``pred_sem_seg`` (1, H', W') at original size; ``seg_logits`` too where scores are asked for."""
+        metas = [sample.metainfo for sample in data_samples] if data_samples is not None else [{}] * len(inputs)
+        if self._needs_scores(metas):
+            return super().predict(inputs, data_samples)
+        labels = self.decode_head.predict_labels(self.extract_feat(inputs), metas, tuple(inputs.shape[-2:]))
+        samples = list(data_samples) if data_samples is not None else [SegDataSample() for _ in labels]
+        for sample, label in zip(samples, labels):
+            sample.set_data({"pred_sem_seg": PixelData(data=label[None])})
+        return samples
+
+    def slide_inference(self, inputs: Tensor, batch_img_metas: Sequence[dict]) -> Tensor:
+        """Scores (B, K, H, W) averaged over overlapping windows, for images of any size.
+
+        A window at the border is moved inwards, and an image smaller than the window is one window; each window is
+        told its own size, which the stock loop does only for the first image and only for some keys.
+        """
+        height, width = inputs.shape[-2:]
+        crop_height, crop_width = (min(c, s) for c, s in zip(self.test_cfg.crop_size, (height, width)))
+        scores = inputs.new_zeros(len(inputs), self.out_channels, height, width)
+        count = inputs.new_zeros(1, 1, height, width)
+        for top in window_starts(height, crop_height, self.test_cfg.stride[0]):
+            for left in window_starts(width, crop_width, self.test_cfg.stride[1]):
+                window = (..., slice(top, top + crop_height), slice(left, left + crop_width))
+                shape = torch.Size((crop_height, crop_width))
+                metas = [dict(meta, img_shape=shape, pad_shape=shape) for meta in batch_img_metas]
+                scores[window] += self.encode_decode(inputs[window], metas)
+                count[window] += 1
+        return scores.div_(count)
+
+    def _needs_scores(self, metas: Sequence[dict]) -> bool:
+        return (
+            self.test_cfg.get("mode", "whole") == "slide"
+            or self.test_cfg.get("scores", False)
+            or not hasattr(self.decode_head, "predict_labels")
+            or any(meta.get("flip") for meta in metas)
+        )
+
+
+def window_starts(size: int, window: int, stride: int) -> list[int]:
+    """Offsets of windows that cover ``size``; the last is moved inwards so that it ends at the border.
+
+    Raises:
+        ValueError: the stride is not positive, or larger than the window and so leaves gaps.
+    """
+    if stride < 1 or (stride > window and window < size):
+        raise ValueError(
+            f"test_cfg.stride={stride} must be between 1 and the window's {window}, or pixels are left out"
+        )
+    spare = max(size - window, 0)
+    return [min(start, spare) for start in range(0, spare + stride, stride)]
+
+
+def _reported(backbone: dict) -> dict:
+    """Channels and strides that the backbone reports about itself (built once more on the meta device)."""
+    from mmseg.registry import MODELS as MMSEG_MODELS
+
+    with torch.device("meta"):
+        built = MMSEG_MODELS.build({**backbone, **_no_weights(backbone)})
+    if not hasattr(built, "channels"):
+        raise ValueError(
+            f"decode_head.in_channels is missing and the backbone {backbone['type']} does not report its channels: "
+            "set decode_head.in_channels to the channels of its outputs, finest first"
+        )
+    return dict(in_channels=list(built.channels), strides=list(built.strides))
+
+
+def _no_weights(backbone: dict) -> dict:
+    return {key: value for key, value in (("pretrained", False), ("init_cfg", None)) if key in backbone}

@@ -1,0 +1,140 @@
+"""The two things that flow through the house: what the model predicts and what it should have predicted.
+
+Shapes: B images, Q queries, K classes, N segments, L decoder layers, C channels, H W input size, h w = stride-4 size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class MaskPredictions:
+    """N probability-mask pairs with the masks still factorised (Sec. 3.3, segmentation module).
+
+    A mask is a dot product, ``mask[q] = mask_embed[q] . pixel_embed``; the product is made only for the layer and the
+    queries that somebody asks for.
+
+    Attributes:
+        class_logits: (L, B, Q, K+1); the last class is "no object".
+        mask_embeds: (L, B, Q, C).
+        pixel_embeds: (B, C, h, w), shared by all layers.
+    """
+
+    class_logits: Tensor
+    mask_embeds: Tensor
+    pixel_embeds: Tensor
+
+    @property
+    def num_layers(self) -> int:
+        return self.mask_embeds.shape[0]
+
+    @property
+    def num_queries(self) -> int:
+        return self.mask_embeds.shape[2]
+
+    @property
+    def num_classes(self) -> int:
+        """K, without "no object"."""
+        return self.class_logits.shape[-1] - 1
+
+    def mask_logits(self, layer: int = -1, queries: Tensor | slice = slice(None)) -> Tensor:
+        """Mask logits (B, Q', h, w) of one decoder layer, for all queries or the ones asked for."""
+        return torch.einsum("bqc,bchw->bqhw", self.mask_embeds[layer][:, queries], self.pixel_embeds)
+
+
+@dataclass
+class SegmentTargets:
+    """The ground-truth segments of a batch (Sec. 3.2): one a class in semantic, one an instance in panoptic training.
+
+    The segments of all images stand behind one another, image by image.
+
+    Attributes:
+        labels: (M,) int64, classes 0..K-1, M the segments of the batch.
+        masks: (M, H, W) bool, at input size with padding; void pixels belong to no segment.
+        counts: segments of each of the B images; known on the host, so nothing has to wait for the device.
+    """
+
+    labels: Tensor
+    masks: Tensor
+    counts: list[int]
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 1 or self.masks.ndim != 3 or not len(self.labels) == len(self.masks) == sum(self.counts):
+            raise ValueError(
+                f"SegmentTargets wants labels (M,), masks (M, H, W) and counts that add up to M, got labels "
+                f"{tuple(self.labels.shape)}, masks {tuple(self.masks.shape)} and counts {self.counts}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def from_semantic_maps(
+        cls, maps: Tensor, num_classes: int, ignore_index: int, names: Sequence[str] | None = None
+    ) -> SegmentTargets:
+        """Each class present in a label map is one segment, in rising order of class.
+
+        Args:
+            maps: (B, H, W) integer labels.
+            num_classes: K.
+            ignore_index: label of void pixels.
+            names: what each map is called in an error, for instance its file.
+
+        Raises:
+            ValueError: a label is neither in 0..K-1 nor the ignore index; names the label and the map.
+        """
+        maps = maps.long()
+        void = maps == ignore_index
+        wrong = ((maps < 0) | (maps >= num_classes)) & ~void
+        slots = torch.where(void, num_classes, maps).masked_fill_(wrong, num_classes + 1).flatten(1)
+        present = torch.zeros(len(maps), num_classes + 2, dtype=torch.bool, device=maps.device)
+        # The host has to know how many segments there are: the one place of a training step, beside the matching,
+        # that waits for the device.
+        present = present.scatter_(1, slots, True).cpu()
+        if present[:, -1].any():
+            image = int(present[:, -1].nonzero()[0])
+            name = names[image] if names else f"label map {image} of the batch"
+            labels = maps[image][wrong[image]].unique().tolist()
+            raise ValueError(
+                f"{name}: label {', '.join(map(str, labels))} in the ground truth, expected 0..{num_classes - 1} or the "
+                f"ignore index {ignore_index}. Does num_classes={num_classes} fit the data set, and should "
+                "reduce_zero_label be set?"
+            )
+        images, labels = present[:, :num_classes].nonzero(as_tuple=True)
+        images, labels = images.to(maps.device), labels.to(maps.device)
+        return cls(labels, maps[images] == labels[:, None, None], present[:, :num_classes].sum(1).tolist())
+
+    @classmethod
+    def from_segments(cls, labels: Sequence[Tensor], masks: Sequence[Tensor]) -> SegmentTargets:
+        """From the labels (N,) and masks (N, H, W) of each image, all of one size."""
+        return cls(torch.cat(list(labels)).long(), torch.cat(list(masks)).bool(), [len(label) for label in labels])
+
+    def padded(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Labels (B, N) and masks (B, N, h*w) float at ``size`` (h, w), N the most segments an image, padded with 0.
+
+        Masks are downsampled to the nearest pixel, as the reference release's matcher does.
+        """
+        batch, most = len(self.counts), max(self.counts)
+        place = torch.cat([torch.arange(count) + image * most for image, count in enumerate(self.counts)]).to(
+            self.labels.device
+        )
+        labels = self.labels.new_zeros(batch * most)
+        labels[place] = self.labels
+        small = self.masks[
+            :,
+            nearest_index(self.masks.shape[-2], size[0], self.masks.device)[:, None],
+            nearest_index(self.masks.shape[-1], size[1], self.masks.device),
+        ]
+        masks = torch.zeros(batch * most, size[0] * size[1], device=self.masks.device)
+        masks[place] = small.flatten(1).float()
+        return labels.view(batch, most), masks.view(batch, most, -1)
+
+
+def nearest_index(size: int, new_size: int, device: torch.device) -> Tensor:
+    """Source indices of nearest-neighbour resampling as ``F.interpolate`` does it: ``floor(i * size / new_size)``."""
+    return torch.arange(new_size, device=device) * size // new_size
