@@ -101,8 +101,8 @@ class SegmentTargets:
             name = names[image] if names else f"label map {image} of the batch"
             labels = maps[image][wrong[image]].unique().tolist()
             raise ValueError(
-                f"{name}: label {', '.join(map(str, labels))} in the ground truth, expected 0..{num_classes - 1} or the "
-                f"ignore index {ignore_index}. Does num_classes={num_classes} fit the data set, and should "
+                f"{name}: label {', '.join(map(str, labels))} in the ground truth, expected 0..{num_classes - 1} or "
+                f"the ignore index {ignore_index}. Does num_classes={num_classes} fit the data set, and should "
                 "reduce_zero_label be set?"
             )
         images, labels = present[:, :num_classes].nonzero(as_tuple=True)

@@ -26,7 +26,8 @@ class ConvNormAct(nn.Sequential):
 class FPNPixelDecoder(BaseModule):
     """The paper's light FPN: 2x nearest upsampling, sum with the 1x1-projected stage, 3x3 fusion, down to stride 4.
 
-    The mask-feature convolution is 3x3: the paper's text says 1x1, but the released weights and Table 1's FLOPs have 3x3.
+    The mask-feature convolution is 3x3: the paper's text says 1x1, but the released weights and Table 1's FLOPs have
+    3x3.
 
     Args:
         in_channels: channels of the backbone's stages, finest first.

@@ -18,8 +18,8 @@ class DecodeHeadPixelDecoder(BaseModule):
     """A decode head built with ``num_classes = mask_dim`` yields per-pixel embeddings.
 
     Args:
-        head: config of a mmseg decode head, for instance ``dict(type="UPerHead", channels=256, pool_scales=(1, 2, 3, 6))``.
-            Its inputs, classes and output dropout (0: embeddings are not dropped) are filled in; what it says itself wins.
+        head: config of a mmseg decode head, for instance ``dict(type="UPerHead", pool_scales=(1, 2, 3, 6))``. Its
+            inputs, classes and output dropout (0: embeddings are not dropped) are filled in; what it says wins.
         in_channels: channels of the backbone's stages, finest first.
         mask_dim: C, channels of the per-pixel embeddings.
         channels: MaskFormer's width; a head's own ``channels`` defaults to it.

@@ -21,13 +21,19 @@ class MaskFormerSegmentor(EncoderDecoder):
     This one asks the head for label maps, which it streams; scores are made only where somebody needs them: in a
     sliding window (windows are averaged), in test-time augmentation, or with ``test_cfg=dict(scores=True)``.
 
-    ``decode_head.in_channels`` and ``strides`` may be left out for a backbone that reports ``channels`` and ``strides``.
+    ``decode_head.in_channels`` may be left out for a backbone that reports its ``channels`` and ``strides``.
     """
 
-    def __init__(self, backbone: dict, decode_head: dict, **kwargs) -> None:
-        if "in_channels" not in decode_head:
-            decode_head = {**decode_head, **_reported(backbone)}
-        super().__init__(backbone=backbone, decode_head=decode_head, **kwargs)
+    def _init_decode_head(self, decode_head: dict) -> None:
+        if decode_head.get("in_channels") is None:
+            if not hasattr(self.backbone, "channels"):
+                raise ValueError(
+                    f"decode_head.in_channels is missing and {type(self.backbone).__name__} does not report its "
+                    "channels: set decode_head.in_channels to the channels of the backbone's outputs, finest first"
+                )
+            reported = dict(in_channels=list(self.backbone.channels), strides=list(self.backbone.strides))
+            decode_head = {**decode_head, **reported}
+        super()._init_decode_head(decode_head)
 
     def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
         """Label maps ``pred_sem_seg`` (1, H', W') at original size; ``seg_logits`` too where scores are asked for."""
@@ -80,21 +86,3 @@ def window_starts(size: int, window: int, stride: int) -> list[int]:
         )
     spare = max(size - window, 0)
     return [min(start, spare) for start in range(0, spare + stride, stride)]
-
-
-def _reported(backbone: dict) -> dict:
-    """Channels and strides that the backbone reports about itself (built once more on the meta device)."""
-    from mmseg.registry import MODELS as MMSEG_MODELS
-
-    with torch.device("meta"):
-        built = MMSEG_MODELS.build({**backbone, **_no_weights(backbone)})
-    if not hasattr(built, "channels"):
-        raise ValueError(
-            f"decode_head.in_channels is missing and the backbone {backbone['type']} does not report its channels: "
-            "set decode_head.in_channels to the channels of its outputs, finest first"
-        )
-    return dict(in_channels=list(built.channels), strides=list(built.strides))
-
-
-def _no_weights(backbone: dict) -> dict:
-    return {key: value for key, value in (("pretrained", False), ("init_cfg", None)) if key in backbone}
