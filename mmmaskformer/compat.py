@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import pickle
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -73,7 +74,9 @@ def allow_mmengine_checkpoints() -> None:
 
     def method_of_history_buffer(owner: type, name: str) -> Any:
         if owner is not HistoryBuffer:
-            raise TypeError(f"a checkpoint may look up methods of HistoryBuffer only, not {name!r} of {owner!r}")
+            raise pickle.UnpicklingError(
+                f"a checkpoint may look up methods of HistoryBuffer only, not {name!r} of {owner!r}"
+            )
         return getattr(owner, name)
 
     # A history buffer saves its own methods, which pickle spells as a getattr(): allowed for this class alone.

@@ -51,7 +51,7 @@ model = dict(
         norm_cfg=norm_cfg,
     ),
     decode_head=dict(
-        type="FCNHead", in_channels=4, in_index=0, channels=8, num_convs=1, concat_input=False, num_classes=19,
+        type="FCNHead", in_channels=32, in_index=3, channels=8, num_convs=1, concat_input=False, num_classes=19,
         norm_cfg=norm_cfg, dropout_ratio=0.0,
     ),
     train_cfg=dict(),

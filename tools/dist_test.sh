@@ -14,7 +14,7 @@ tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # Without this, torchrun gives every process one thread and says so at length.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "${PYTHON:-python}" "$tools/torchrun.py" \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \

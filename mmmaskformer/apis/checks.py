@@ -57,7 +57,7 @@ def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
     """
     for key in dataloaders:
         for dataset in iterate_datasets(cfg.get(key)):
-            if dataset_type(dataset) is None:
+            if dataset_type(dataset) is None or dataset.get("generate") is not None:
                 continue  # the registry's own error is the clearer one
             root = dataset.get("data_root") or ""
             named = {f"data_prefix.{name}": value for name, value in (dataset.get("data_prefix") or {}).items()}
