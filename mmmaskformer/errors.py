@@ -59,8 +59,8 @@ def explain(error: BaseException) -> str | None:
         return f"{error.filename} does not exist" if error.filename else text
     if isinstance(error, ValueError | FloatingPointError) and _innermost_file(error).is_relative_to(PACKAGE):
         return text
-    # The registry calls a class with the config's keys, so that a wrong key shows as a wrong argument there.
-    if isinstance(error, TypeError) and _innermost_file(error).name == "build_functions.py":
+    # The registry calls a class with the config's keys, so that a wrong key shows as a wrong argument below it.
+    if isinstance(error, TypeError) and re.search(r"__init__\(\) (got an unexpected|missing)", text):
         return f"the config does not fit a class it names: {text}"
     return None
 

@@ -58,7 +58,7 @@ def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
     for key in dataloaders:
         for dataset in iterate_datasets(cfg.get(key)):
             if dataset_type(dataset) is None or dataset.get("generate") is not None:
-                continue  # the registry's own error is the clearer one
+                continue  # an unknown type has the registry's clearer error; generated data need not be there yet
             root = dataset.get("data_root") or ""
             named = {f"data_prefix.{name}": value for name, value in (dataset.get("data_prefix") or {}).items()}
             named |= {"ann_file": dataset.get("ann_file")}

@@ -1,0 +1,123 @@
+"""A config is read with clear errors, and its parts are made to agree."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from tiny import write_config
+
+from mmmaskformer.apis import load_config, sync_dataset_meta
+from mmmaskformer.errors import UserError
+
+CITIES = {"type": "CityscapesDataset"}
+
+
+def custom(*classes: str) -> dict:
+    return {"type": "BaseSegDataset", "metainfo": {"classes": classes}}
+
+
+def make(dataset: dict, head: dict, **others) -> Config:
+    return Config({"train_dataloader": {"dataset": dataset}, "model": {"decode_head": head}, **others})
+
+
+@pytest.fixture(autouse=True)
+def config_file(tmp_path: Path) -> Path:
+    """A real config file; reading it enters mmseg's scope."""
+    path = write_config(tmp_path / "fcn_tiny.py", tmp_path / "data")
+    load_config(path)
+    return path
+
+
+def test_the_work_folder_is_named_after_the_config(config_file: Path) -> None:
+    assert load_config(config_file).work_dir == "work_dirs/fcn_tiny"
+
+
+def test_overrides_reach_into_the_config(config_file: Path) -> None:
+    assert load_config(config_file, {"model.decode_head.channels": 12}).model.decode_head.channels == 12
+
+
+def test_a_missing_config_is_named_with_close_names(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"fcn_tinny\.py does not exist; did you mean fcn_tiny\.py\?"):
+        load_config(tmp_path / "fcn_tinny.py")
+
+
+@pytest.mark.parametrize("text", ["model = dict(", "_base_ = 'nowhere.py'"], ids=["syntax", "base"])
+def test_a_config_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"broken\.py cannot be read"):
+        load_config(path)
+
+
+def test_the_class_count_follows_a_custom_data_sets_class_names() -> None:
+    cfg = make(custom("road", "sky"), {"type": "FCNHead", "num_classes": 150, "out_channels": 150})
+    sync_dataset_meta(cfg, ["train_dataloader"])
+    assert (cfg.model.decode_head.num_classes, cfg.model.decode_head.out_channels) == (2, 2)
+
+
+def test_the_class_count_follows_the_class_names_that_a_data_set_type_brings() -> None:
+    cfg = make(CITIES, {"type": "FCNHead", "num_classes": 150})
+    sync_dataset_meta(cfg, ["train_dataloader"])
+    assert cfg.model.decode_head.num_classes == 19
+
+
+def test_a_wrapped_data_set_is_looked_into() -> None:
+    parts = [custom("road", "sky"), custom("road", "sky")]
+    cfg = make({"type": "RepeatDataset", "dataset": {"type": "ConcatDataset", "datasets": parts}}, {"type": "FCNHead"})
+    sync_dataset_meta(cfg, ["train_dataloader"])
+    assert cfg.model.decode_head.num_classes == 2
+
+
+def test_auxiliary_heads_follow_too() -> None:
+    cfg = make(custom("road", "sky"), {"type": "FCNHead", "num_classes": 19})
+    cfg.model.auxiliary_head = [{"type": "FCNHead", "num_classes": 19}]
+    sync_dataset_meta(cfg, ["train_dataloader"])
+    assert cfg.model.auxiliary_head[0].num_classes == 2
+
+
+def test_equal_class_weights_and_the_no_object_weight_follow() -> None:
+    head = {
+        "type": "MaskFormerHead",
+        "num_classes": 4,
+        "out_channels": 4,
+        "loss_cls": {"class_weight": [1.0] * 4 + [0.1]},
+    }
+    cfg = make(custom("road", "sky"), head)
+    sync_dataset_meta(cfg, ["train_dataloader"])
+    assert cfg.model.decode_head.loss_cls.class_weight == [1.0, 1.0, 0.1]
+    assert cfg.model.decode_head.out_channels == 4  # the mask embedding's width
+
+
+def test_class_weights_of_their_own_cannot_be_guessed() -> None:
+    cfg = make(custom("road", "sky"), {"num_classes": 3, "loss_decode": {"class_weight": [1.0, 2.0, 3.0]}})
+    with pytest.raises(UserError, match=r"model\.decode_head\.loss_decode\.class_weight lists weights for 3 classes"):
+        sync_dataset_meta(cfg, ["train_dataloader"])
+
+
+def test_two_data_sets_that_disagree_are_both_named() -> None:
+    cfg = make(custom("road", "sky"), {"num_classes": 2}, val_dataloader={"dataset": CITIES})
+    with pytest.raises(UserError, match=r"train_dataloader \(BaseSegDataset\) has 2.*CityscapesDataset\) has 19"):
+        sync_dataset_meta(cfg, ["train_dataloader", "val_dataloader"])
+
+
+def test_a_data_set_that_is_not_used_does_not_matter() -> None:
+    cfg = make(custom("road", "sky"), {"num_classes": 2}, val_dataloader={"dataset": CITIES})
+    sync_dataset_meta(cfg, ["train_dataloader"])
+
+
+def test_without_training_data_the_test_data_set_decides() -> None:
+    cfg = Config({"train_dataloader": None, "test_dataloader": {"dataset": CITIES}, "model": {"decode_head": {}}})
+    sync_dataset_meta(cfg, ["train_dataloader", "test_dataloader"])
+    assert cfg.model.decode_head.num_classes == 19
+
+
+def test_class_names_that_a_data_set_type_cannot_have_are_refused_with_the_mend() -> None:
+    cfg = make({**CITIES, "metainfo": {"classes": ("road", "unicorn")}}, {"num_classes": 2})
+    with pytest.raises(UserError, match=r"'unicorn'.*type='BaseSegDataset'"):
+        sync_dataset_meta(cfg, ["train_dataloader"])
+
+
+def test_some_of_a_data_sets_own_classes_may_be_kept() -> None:
+    cfg = make({**CITIES, "metainfo": {"classes": ("road", "sky")}}, {"num_classes": 19})
+    sync_dataset_meta(cfg, ["train_dataloader"])
+    assert cfg.model.decode_head.num_classes == 2
