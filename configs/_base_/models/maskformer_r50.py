@@ -1,0 +1,59 @@
+# The release's frozen batch norms train neither statistics nor weights, in every stage.
+norm_cfg = dict(type="BN", requires_grad=False)
+data_preprocessor = dict(
+    type="SegDataPreProcessor",
+    size=(512, 512),
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    pad_val=0,
+    seg_pad_val=255,
+    test_cfg=dict(size_divisor=32),
+)
+model = dict(
+    type="mmmaskformer.MaskFormerSegmentor",
+    data_preprocessor=data_preprocessor,
+    backbone=dict(
+        type="ResNet",
+        depth=50,
+        frozen_stages=-1,
+        norm_cfg=norm_cfg,
+        norm_eval=True,
+        style="pytorch",
+        init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"),
+    ),
+    decode_head=dict(
+        type="mmmaskformer.MaskFormerHead",
+        in_channels=[256, 512, 1024, 2048],
+        num_classes=150,
+        num_queries=100,
+        channels=256,
+        pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=32),
+        transformer_decoder=dict(
+            type="mmmaskformer.TransformerDecoder",
+            num_layers=6,
+            num_heads=8,
+            feedforward_channels=2048,
+            dropout=0.1,
+        ),
+        criterion=dict(
+            type="mmmaskformer.MaskCriterion",
+            assigner=dict(
+                type="mmmaskformer.HungarianAssigner",
+                costs=[
+                    dict(type="mmmaskformer.ClassCost", weight=1.0),
+                    dict(type="mmmaskformer.FocalCost", weight=20.0, alpha=0.25, gamma=2.0),
+                    dict(type="mmmaskformer.DiceCost", weight=1.0),
+                ],
+            ),
+            class_loss=dict(type="mmmaskformer.ClassificationLoss", no_object_weight=0.1, loss_weight=1.0),
+            mask_losses=[
+                dict(type="mmmaskformer.FocalLoss", loss_weight=20.0, alpha=0.25, gamma=2.0),
+                dict(type="mmmaskformer.DiceLoss", loss_weight=1.0),
+            ],
+        ),
+        ignore_index=255,
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode="whole"),
+)

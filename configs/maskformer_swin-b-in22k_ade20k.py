@@ -1,0 +1,10 @@
+_base_ = "./maskformer_swin-b_ade20k.py"
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            checkpoint="https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/"
+            "swin_base_patch4_window12_384_22k_20220317-e5c09f74.pth",
+        ),
+    )
+)

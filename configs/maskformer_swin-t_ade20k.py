@@ -1,0 +1,6 @@
+_base_ = [
+    "./_base_/models/maskformer_swin-t.py",
+    "./_base_/datasets/ade20k_512.py",
+    "./_base_/schedules/schedule_160k_swin.py",
+    "./_base_/default_runtime.py",
+]
