@@ -26,7 +26,9 @@ TASK_UTILS = Registry("task util", scope=SCOPE, parent=MMENGINE_TASK_UTILS, loca
 DATASETS = Registry("dataset", scope=SCOPE, parent=MMENGINE_DATASETS, locations=["mmmaskformer.datasets"])
 TRANSFORMS = Registry("transform", scope=SCOPE, parent=MMENGINE_TRANSFORMS, locations=["mmmaskformer.datasets"])
 METRICS = Registry("metric", scope=SCOPE, parent=MMENGINE_METRICS, locations=["mmmaskformer.evaluation"])
-HOOKS = Registry("hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine"])
+HOOKS = Registry(
+    "hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine", "mmmaskformer.visualization"]
+)
 OPTIM_WRAPPERS = Registry(
     "optim_wrapper", scope=SCOPE, parent=MMENGINE_OPTIM_WRAPPERS, locations=["mmmaskformer.engine"]
 )

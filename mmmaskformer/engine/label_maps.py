@@ -41,13 +41,15 @@ class LabelMapWriterHook(Hook):
         """Writes one batch."""
         for sample in outputs:
             labels = sample.pred_sem_seg.data.squeeze(0).cpu().numpy() + self.offset
-            write_label_map(labels.astype(self.dtype), self._path(sample.img_path))
+            write_label_map(labels.astype(self.dtype), png_path(self.out_dir, sample.img_path, self.image_dir))
 
-    def _path(self, image: str) -> Path:
-        below = os.path.relpath(image, self.image_dir) if self.image_dir else os.path.basename(image)
-        if below.startswith(os.pardir):
-            below = os.path.basename(image)
-        return (self.out_dir / below).with_suffix(".png")
+
+def png_path(out_dir: Path, image: str, image_dir: str) -> Path:
+    """Where to write about an image: its path below the data set's image folder, below ``out_dir``."""
+    below = os.path.relpath(image, image_dir) if image_dir else os.path.basename(image)
+    if below.startswith(os.pardir):
+        below = os.path.basename(image)
+    return (out_dir / below).with_suffix(".png")
 
 
 def write_label_map(labels: np.ndarray, path: str | os.PathLike) -> None:

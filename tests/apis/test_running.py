@@ -1,0 +1,68 @@
+"""What a run needs on this machine is set in the config."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmmaskformer.apis import draw_predictions, prepare_for_device, resume_from, use_amp, use_tta, write_label_maps
+from mmmaskformer.errors import UserError
+
+without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
+
+
+@without_gpu
+def test_amp_on_the_cpu_is_bf16_autocast() -> None:
+    cfg = Config({"optim_wrapper": {"type": "OptimWrapper", "clip_grad": {"max_norm": 0.01}}})
+    use_amp(cfg)
+    prepare_for_device(cfg, "none")
+    assert cfg.optim_wrapper.to_dict() == {"type": "mmmaskformer.CPUAmpOptimWrapper", "clip_grad": {"max_norm": 0.01}}
+
+
+def test_amp_does_not_replace_an_optimizer_wrapper_it_does_not_know() -> None:
+    with pytest.raises(UserError, match="ApexOptimWrapper"):
+        use_amp(Config({"optim_wrapper": {"type": "ApexOptimWrapper"}}))
+
+
+def test_resuming_without_a_checkpoint_starts_afresh(tmp_path: Path) -> None:
+    cfg = Config({"work_dir": str(tmp_path)})
+    resume_from(cfg, "auto")
+    assert (cfg.resume, cfg.load_from) == (False, None)
+
+
+def test_resuming_takes_the_last_checkpoint_of_the_work_folder(tmp_path: Path) -> None:
+    (tmp_path / "iter_2.pth").touch()
+    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_2.pth"))
+    cfg = Config({"work_dir": str(tmp_path)})
+    resume_from(cfg, "auto")
+    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / "iter_2.pth"))
+
+
+def test_resuming_from_a_checkpoint_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--resume .*iter_2\.pth does not exist"):
+        resume_from(Config({"work_dir": str(tmp_path)}), str(tmp_path / "iter_2.pth"))
+
+
+def test_tta_without_a_pipeline_for_it_is_an_error() -> None:
+    with pytest.raises(UserError, match="tta_pipeline"):
+        use_tta(Config({"model": {}}))
+
+
+def test_tta_averages_maskformers_scores_unless_the_config_says_otherwise() -> None:
+    cfg = Config({"model": {"type": "A"}, "tta_pipeline": [], "test_dataloader": {"dataset": {"pipeline": [1]}}})
+    use_tta(cfg)
+    assert cfg.model.to_dict() == {"type": "mmmaskformer.SemanticTTAModel", "module": {"type": "A"}}
+    assert cfg.test_dataloader.dataset.pipeline == []
+
+
+def test_label_maps_come_beside_a_configs_own_hooks() -> None:
+    cfg = Config({"custom_hooks": [{"type": "EMAHook"}]})
+    write_label_maps(cfg, "out")
+    assert [hook["type"] for hook in cfg.custom_hooks] == ["EMAHook", "mmmaskformer.LabelMapWriterHook"]
+
+
+def test_drawing_works_for_a_config_without_a_visualizer() -> None:
+    cfg = Config({})
+    draw_predictions(cfg, "show")
+    assert [hook["type"] for hook in cfg.custom_hooks] == ["mmmaskformer.PanelWriterHook"]
