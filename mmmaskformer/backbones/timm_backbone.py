@@ -182,12 +182,15 @@ def levels_at_strides(reductions: Sequence[int], strides: Sequence[int], model_n
 
 
 def modules_up_to(model: nn.Module, levels: Sequence[dict], last: int) -> list[nn.Module]:
-    """Leaf modules of a timm feature model from its input to the end of level ``last``, none for -1.
+    """Modules of a timm feature model from its input to the end of level ``last``, none for -1.
 
     Args:
         model: a timm model made with ``features_only``.
         levels: timm's description of every level, with the name of the ``module`` that ends it.
         last: index of the level.
+
+    Returns:
+        Modules none of which lies inside another.
 
     Raises:
         ValueError: the model has no such level, or its end cannot be found among the modules.
@@ -196,9 +199,17 @@ def modules_up_to(model: nn.Module, levels: Sequence[dict], last: int) -> list[n
         return []
     if last >= len(levels):
         raise ValueError(f"frozen_stages={last}, but the model has levels 0..{len(levels) - 1}")
-    end = levels[last]["module"].replace(".", "_")
-    leaves = [(name.replace(".", "_"), module) for name, module in model.named_modules() if not list(module.children())]
-    inside = [i for i, (name, _) in enumerate(leaves) if name == end or name.startswith(end + "_")]
-    if not inside:
-        raise ValueError(f"frozen_stages={last}: module {levels[last]['module']!r} is not in the feature model")
-    return [module for _, module in leaves[: inside[-1] + 1]]
+    end = levels[last]["module"]
+    # timm's feature models keep the levels in order, either nested ("layers.0") or flat ("layers_0").
+    before: list[nn.Module] = []
+    parent, path = model, end
+    while True:
+        for name, child in parent.named_children():
+            if path in (name, name.replace("_", ".")):
+                return [*before, child]
+            if path.startswith(f"{name}."):
+                parent, path = child, path.removeprefix(f"{name}.")
+                break
+            before.append(child)
+        else:
+            raise ValueError(f"frozen_stages={last}: module {end!r} is not in the feature model")
