@@ -1,5 +1,7 @@
-"""Data sets and transforms that MMSegmentation and MMDetection lack."""
+"""Data sets that MMSegmentation and MMDetection lack."""
 
 from mmmaskformer.datasets.camvid import CamVidDataset
+from mmmaskformer.datasets.checks import CheckedSegDataset
+from mmmaskformer.datasets.shapes import ShapesDataset
 
-__all__ = ["CamVidDataset"]
+__all__ = ["CamVidDataset", "CheckedSegDataset", "ShapesDataset"]

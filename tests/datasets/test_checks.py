@@ -1,0 +1,108 @@
+"""Bad files in a data set are named, with what is wrong in them."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from PIL import Image
+
+from mmmaskformer.datasets import CheckedSegDataset
+from mmmaskformer.errors import UserError
+
+LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations"), dict(type="PackSegInputs")]
+TTA = [
+    dict(type="LoadImageFromFile"),
+    dict(
+        type="TestTimeAug",
+        transforms=[
+            [dict(type="ResizeShortestEdge", scale=side, max_size=64) for side in (16, 32)],
+            [dict(type="LoadAnnotations")],
+            [dict(type="PackSegInputs")],
+        ],
+    ),
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    init_default_scope("mmseg")
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for name in "ab":
+        Image.fromarray(np.full((20, 30, 3), 90, np.uint8)).save(tmp_path / "images" / f"{name}.jpg")
+        Image.fromarray(np.array([[0, 1, 2]] * 20, np.uint8).repeat(10, 1)).save(tmp_path / "labels" / f"{name}.png")
+    return tmp_path
+
+
+def build(folder, **arguments):
+    arguments = {
+        "metainfo": dict(classes=("x", "y", "z")),
+        "data_prefix": dict(img_path="images", seg_map_path="labels"),
+        "pipeline": LOAD,
+        **arguments,
+    }
+    return CheckedSegDataset(data_root=str(folder), **arguments)
+
+
+def test_good_files_load(folder):
+    assert [len(sample["inputs"]) for sample in build(folder)] == [3, 3]
+
+
+@pytest.mark.parametrize("pipeline", [LOAD, TTA])
+def test_a_label_that_is_no_class_is_reported_with_value_and_file(folder, pipeline):
+    Image.fromarray(np.full((20, 30), 7, np.uint8)).save(folder / "labels" / "b.png")
+    dataset = build(folder, pipeline=pipeline)
+    dataset[0]
+    with pytest.raises(UserError, match=r"labels/b\.png: labels \[7\] after loading; expected 0\.\.2 .*255"):
+        dataset[1]
+
+
+def test_the_ignore_index_is_no_wrong_label(folder):
+    Image.fromarray(np.full((20, 30), 7, np.uint8)).save(folder / "labels" / "b.png")
+    build(folder, ignore_index=7)[1]
+
+
+@pytest.mark.parametrize("name", ["images/b.jpg", "labels/b.png"])
+def test_a_file_that_cannot_be_decoded_is_named(folder, name):
+    (folder / name).write_bytes((folder / name).read_bytes()[:60])
+    with pytest.raises(UserError, match=rf"{name} is no readable image"):
+        build(folder)[1]
+
+
+def test_the_error_survives_a_loader_s_worker_process(folder):
+    (folder / "images/b.jpg").write_bytes(b"no image")
+    loader = torch.utils.data.DataLoader(build(folder), num_workers=1, collate_fn=list)
+    with pytest.raises(UserError, match=r"images/b\.jpg is no readable image"):
+        list(loader)
+
+
+def test_a_defect_of_the_pipeline_is_not_blamed_on_the_files(folder):
+    dataset = build(folder, pipeline=[dict(type="LoadImageFromFile"), lambda results: results["absent"]])
+    with pytest.raises(KeyError, match="absent"):
+        dataset[0]
+
+
+def test_a_missing_folder_is_named(folder):
+    with pytest.raises(UserError, match=r"folder .*masks does not exist"):
+        build(folder, data_prefix=dict(img_path="images", seg_map_path="masks"))
+
+
+def test_a_folder_without_images_of_the_suffix_is_named(folder):
+    with pytest.raises(UserError, match=r"no '\*\.tif' in .*images"):
+        build(folder, img_suffix=".tif")
+
+
+def test_an_image_without_a_label_map_is_named(folder):
+    (folder / "labels/a.png").unlink()
+    with pytest.raises(UserError, match=r"1 of 2 images have no label map, the first: .*a\.jpg lacks .*a\.png"):
+        build(folder)
+
+
+def test_images_alone_can_be_tested(folder):
+    dataset = build(
+        folder,
+        data_prefix=dict(img_path="images"),
+        test_mode=True,
+        pipeline=[dict(type="LoadImageFromFile"), dict(type="PackSegInputs")],
+    )
+    assert len(dataset) == 2 and dataset[0]["inputs"].shape == (3, 20, 30)
