@@ -19,6 +19,8 @@ from mmmaskformer.errors import UserError
 
 VERSION = 1
 STAMP = "shapes.json"
+# Neighbouring segments of one class differ visibly, and eleven still fit into the red channel; a scene has at most ten.
+SEGMENT_STEP = 23
 PALETTE = [
     [230, 25, 75],
     [245, 130, 48],
@@ -143,7 +145,7 @@ def write_scene(folder: Path, split: str, name: str, image_id: int, scene: Scene
 
 def segment_id(number: int, label: int) -> int:
     """COCO's id R + 256 G + 65536 B: the number in red keeps ids apart, the class's colour makes the file readable."""
-    return number + 256 * PALETTE[label][1] + 65536 * PALETTE[label][2]
+    return SEGMENT_STEP * number + 256 * PALETTE[label][1] + 65536 * PALETTE[label][2]
 
 
 def extent(mask: ndarray) -> dict:
