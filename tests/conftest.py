@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+import mmmaskformer  # noqa: F401 (tests may then import mmseg.models before anything of ours)
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -14,7 +13,7 @@ from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists
 from mmmaskformer.apis.config import walk
-from mmmaskformer.engine.distributed import has_gpu, init_cpu_process_group
+from mmmaskformer.engine.distributed import end_with_launcher, has_gpu, init_cpu_process_group
 from mmmaskformer.errors import UserError
 
 CPU_AMP = "mmmaskformer.CPUAmpOptimWrapper"
@@ -43,6 +42,8 @@ def prepare_for_device(cfg: Config, launcher: str) -> None:
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
     """
     cfg.launcher = launcher
+    if launcher == "pytorch":
+        end_with_launcher()
     if has_gpu():
         return
     wrapper = cfg.get("optim_wrapper")
@@ -93,14 +94,9 @@ def resume_from(cfg: Config, resume: str | None) -> None:
 
 
 def draw_predictions(cfg: Config, show_dir: str) -> None:
-    """Makes a test run draw every image into ``show_dir``."""
-    hooks = dict(cfg.get("default_hooks") or {})
-    hooks["visualization"] = dict(
-        hooks.get("visualization") or dict(type="SegVisualizationHook"), draw=True, interval=1
-    )
-    cfg.default_hooks = hooks
-    visualizer = cfg.get("visualizer") or dict(type="SegLocalVisualizer", name="visualizer")
-    cfg.visualizer = dict(visualizer, vis_backends=[dict(type="LocalVisBackend")], save_dir=str(Path(show_dir)))
+    """Makes a test run draw image | truth | prediction of every image into ``show_dir``."""
+    drawer = dict(type="mmmaskformer.PanelWriterHook", out_dir=show_dir)
+    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), drawer]
 
 
 def write_label_maps(cfg: Config, out_dir: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+import time
 
 import torch
 import torch.distributed as dist
@@ -33,6 +35,25 @@ def init_cpu_process_group(launcher: str) -> None:
         )
     os.environ.setdefault("MASTER_PORT", "29500")
     dist.init_process_group("gloo")
+
+
+def end_with_launcher(seconds: float = 1.0) -> None:
+    """Ends this process once the one that started it is gone.
+
+    torchrun starts its processes in sessions of their own: where it is killed outright, they would go on and write
+    into the folder that a resumed run writes into.
+
+    Args:
+        seconds: Time between two looks.
+    """
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end_with_launcher").start()
 
 
 def has_gpu() -> bool:

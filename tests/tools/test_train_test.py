@@ -1,0 +1,66 @@
+"""train.py and test.py from the command line, on a data set of four pictures."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from tiny import make_dataset, run_tool, write_config
+
+MORE = ("--cfg-options", "train_cfg.max_iters=4")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a config, data and a run of two iterations."""
+    folder = tmp_path_factory.mktemp("train")
+    write_config(folder / "tiny.py", make_dataset(folder / "data"))
+    done = run_tool("train.py", "tiny.py", cwd=folder)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def test_training_writes_a_checkpoint_for_as_many_classes_as_the_data_set_names(folder: Path) -> None:
+    saved = torch.load(folder / "work_dirs" / "tiny" / "iter_2.pth")
+    assert saved["state_dict"]["decode_head.conv_seg.weight"].shape[0] == 3
+    assert not list((folder / "work_dirs").rglob("*.tmp"))
+
+
+def test_resuming_continues_at_the_saved_iteration_as_if_never_stopped(folder: Path) -> None:
+    straight = run_tool("train.py", "tiny.py", "--work-dir", "straight", *MORE, cwd=folder)
+    resumed = run_tool("train.py", "tiny.py", "--resume", *MORE, cwd=folder)
+    assert "resumed epoch: 0, iter: 2" in resumed.stdout
+    assert "Iter(train) [3/4]" in resumed.stdout and "Iter(train) [2/4]" not in resumed.stdout
+    whole = torch.load(folder / "straight" / "iter_4.pth")["state_dict"]
+    parts = torch.load(folder / "work_dirs" / "tiny" / "iter_4.pth")["state_dict"]
+    assert straight.returncode == 0
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, msg=name)
+
+
+def test_testing_prints_miou_and_writes_label_maps_and_pictures(folder: Path) -> None:
+    checkpoint = "work_dirs/tiny/iter_2.pth"
+    done = run_tool("test.py", "tiny.py", checkpoint, "--tta", "--out", "maps", "--show-dir", "shown", cwd=folder)
+    assert done.returncode == 0, done.stdout
+    assert "mIoU: " in done.stdout
+    maps = sorted((folder / "maps").iterdir())
+    assert [path.name for path in maps] == ["0.png", "1.png", "2.png", "3.png"]
+    labels = cv2.imread(str(maps[0]), cv2.IMREAD_UNCHANGED)
+    assert labels.shape == (64, 64) and labels.dtype == np.uint8 and labels.max() < 3
+    assert len(list((folder / "shown").rglob("*.png"))) == 4
+
+
+def test_a_users_mistake_is_one_line_and_status_2(folder: Path) -> None:
+    done = run_tool("train.py", "tinny.py", cwd=folder)
+    assert done.returncode == 2
+    assert done.stdout.strip() == "error: config file tinny.py does not exist; did you mean tiny.py?"
+
+
+def test_a_corrupt_image_ends_the_run_with_its_name(folder: Path) -> None:
+    broken = make_dataset(folder / "broken")
+    (broken / "images" / "2.png").write_bytes(b"\x89PNG and no more")
+    options = ["test_dataloader.dataset.data_root=broken", "test_dataloader.num_workers=1"]
+    done = run_tool("test.py", "tiny.py", "work_dirs/tiny/iter_2.pth", "--cfg-options", *options, cwd=folder)
+    assert done.returncode == 2
+    assert "the image broken/images/2.png cannot be decoded" in done.stdout
