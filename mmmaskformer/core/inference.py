@@ -20,6 +20,8 @@ from torch import Tensor
 
 from mmmaskformer.structures import MaskPredictions
 
+from .numerics import bilinear_taps
+
 ORDERS = ("scores", "mask_logits")
 METHODS = ("semantic", "general")
 
@@ -119,25 +121,20 @@ class _Axis:
 
     def __init__(self, size: int, new_size: int, device: torch.device) -> None:
         self.identity = size == new_size
-        ratio = size / new_size
-        position = ((torch.arange(new_size, dtype=torch.float64) + 0.5) * ratio - 0.5).clamp(min=0)
-        lower = position.long().clamp(max=size - 1)
-        self.lower = lower.tolist()
-        self.upper = (lower + 1).clamp(max=size - 1).tolist()
-        self.fraction = (position - lower).float().to(device)
-        self.device = device
+        self.lower, self.upper, fraction = bilinear_taps(size, new_size)
+        self.fraction = fraction.float().to(device)
 
     def needs(self, start: int, stop: int) -> tuple[int, int]:
         """Range of inputs that the outputs [start, stop) read."""
-        return (start, stop) if self.identity else (self.lower[start], self.upper[stop - 1] + 1)
+        return (start, stop) if self.identity else (int(self.lower[start]), int(self.upper[stop - 1]) + 1)
 
     def resize(self, x: Tensor, dim: int, start: int, stop: int) -> Tensor:
         """Outputs [start, stop) from the inputs that :meth:`needs` names, along dim 0 or 1 of (rows, columns, C)."""
         if self.identity:
             return x
         first = self.lower[start]
-        lower = torch.tensor(self.lower[start:stop], device=self.device) - first
-        upper = torch.tensor(self.upper[start:stop], device=self.device) - first
+        lower = (self.lower[start:stop] - first).to(x.device)
+        upper = (self.upper[start:stop] - first).to(x.device)
         fraction = self.fraction[start:stop].view(-1, *[1] * (2 - dim))
         return torch.lerp(x.index_select(dim, lower), x.index_select(dim, upper), fraction)
 

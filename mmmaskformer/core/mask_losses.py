@@ -17,18 +17,18 @@ from torch.autograd.function import once_differentiable
 
 from mmmaskformer.registry import MODELS
 
-from .numerics import bilinear_matrix, binary_cross_entropy_terms, elements_per_chunk, power
+from .numerics import BilinearAdjoint, binary_cross_entropy_terms, power, rows_per_chunk
 
 
 class MaskPixels:
     """Masks of one chunk at full resolution and what the losses share of them.
 
     Attributes:
-        logits: (m, P) upsampled mask logits x.
-        targets: (m, P) float, 0 or 1.
-        error: (m, P) probability given to the wrong side, ``sigmoid(x)`` where the target is 0, else ``sigmoid(-x)``.
-        entropy: (m, P) binary cross-entropy, ``-log(1 - error)``.
-        variance: (m, P) ``sigmoid(x) * sigmoid(-x)``, the slope of the probability.
+        logits: (m, l, P) upsampled mask logits x of m segments at l decoder layers.
+        targets: (m, 1, P) float, 0 or 1.
+        error: (m, l, P) probability given to the wrong side, ``sigmoid(x)`` off target and ``sigmoid(-x)`` on it.
+        entropy: (m, l, P) binary cross-entropy, ``-log(1 - error)``.
+        variance: (m, l, P) ``sigmoid(x) * sigmoid(-x)``, the slope of the probability.
     """
 
     def __init__(self, logits: Tensor, targets: Tensor) -> None:
@@ -36,6 +36,10 @@ class MaskPixels:
         self.targets = targets
         self.error, self.entropy = binary_cross_entropy_terms(torch.addcmul(logits, logits, targets, value=-2))
         self.variance = torch.addcmul(self.error, self.error, self.error, value=-1)
+
+    def sum_on_target(self, x: Tensor) -> Tensor:
+        """Sum (m, l) of x (m, l, P) over each segment's pixels."""
+        return x.matmul(self.targets.mT).squeeze(-1)
 
 
 class MaskLoss(BaseModule):
@@ -57,11 +61,11 @@ class MaskLoss(BaseModule):
         self.loss_name = loss_name
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Unweighted loss (m,) of mask logits (m, P) against targets (m, P), floats 0 or 1."""
+        """Unweighted loss (m, l) of mask logits (m, l, P) against targets (m, 1, P), floats 0 or 1."""
         raise NotImplementedError
 
     def value_and_slope(self, pixels: MaskPixels, with_slope: bool) -> tuple[Tensor, Tensor | None]:
-        """Unweighted loss (m,) and its derivative by the logits (m, P), None unless asked for."""
+        """Unweighted loss (m, l) and its derivative by the logits (m, l, P), None unless asked for."""
         with torch.set_grad_enabled(with_slope):
             logits = pixels.logits.detach().requires_grad_(with_slope)
             value = self(logits, pixels.targets)
@@ -84,7 +88,7 @@ class FocalLoss(MaskLoss):
         size = pixels.logits.shape[-1]
         modulation = power(pixels.error, self.gamma)
         loss = modulation * pixels.entropy
-        on_target = torch.linalg.vecdot(loss, pixels.targets)
+        on_target = pixels.sum_on_target(loss)
         value = (loss.sum(-1) * (1 - self.alpha) + on_target * (2 * self.alpha - 1)) / size
         if not with_slope:
             return value, None
@@ -92,8 +96,7 @@ class FocalLoss(MaskLoss):
         # weight with that sign is (1-alpha) - target.
         slope = torch.addcmul(pixels.entropy, pixels.entropy, pixels.error, value=-1, out=loss)
         slope.mul_(self.gamma).add_(pixels.error).mul_(modulation)
-        sign = torch.sub(1 - self.alpha, pixels.targets, out=modulation)
-        return value, slope.mul_(sign).div_(size)
+        return value, slope.mul_(((1 - self.alpha) - pixels.targets) / size)
 
 
 @MODELS.register_module()
@@ -106,80 +109,83 @@ class DiceLoss(MaskLoss):
 
     def value_and_slope(self, pixels: MaskPixels, with_slope: bool) -> tuple[Tensor, Tensor | None]:
         area = pixels.targets.sum(-1)
-        error_on_target = torch.linalg.vecdot(pixels.error, pixels.targets)
+        error_on_target = pixels.sum_on_target(pixels.error)
         overlap = area - error_on_target
         probability = pixels.error.sum(-1) + area - 2 * error_on_target
         numerator, denominator = 2 * overlap + self.eps, probability + area + self.eps
         value = 1 - numerator / denominator
         if not with_slope:
             return value, None
-        slope = pixels.targets * (-2 / denominator)[:, None]
-        return value, slope.add_((numerator / denominator**2)[:, None]).mul_(pixels.variance)
+        slope = pixels.targets * (-2 / denominator)[..., None]
+        return value, slope.add_((numerator / denominator**2)[..., None]).mul_(pixels.variance)
 
 
-def mask_losses(mask_logits: Tensor, masks: Tensor, segments: Tensor, losses: Sequence[MaskLoss]) -> Tensor:
+def mask_losses(mask_logits: Tensor, masks: Tensor, losses: Sequence[MaskLoss]) -> Tensor:
     """Weighted losses of matched masks against their segments at full resolution.
 
     Args:
-        mask_logits: (M, h, w) matched mask logits.
-        masks: (M', H, W) bool, the ground-truth segments.
-        segments: (M,) for each matched mask, its segment.
+        mask_logits: (M, L, h, w) the mask logits matched with each of M segments, at each of L layers.
+        masks: (M, H, W) bool, the segments.
         losses: the mask losses.
 
     Returns:
-        (len(losses), M), differentiable by ``mask_logits``.
+        (len(losses), M, L), differentiable by ``mask_logits``.
     """
-    return _UpsampledMaskLosses.apply(mask_logits, masks, segments, tuple(losses))
+    return _UpsampledMaskLosses.apply(mask_logits, masks, tuple(losses))
 
 
 class _UpsampledMaskLosses(torch.autograd.Function):
     """Chunked values; gradients with one bilinear adjoint a mask, of the weighted sum of all losses' slopes."""
 
     @staticmethod
-    def forward(ctx, mask_logits: Tensor, masks: Tensor, segments: Tensor, losses: tuple[MaskLoss, ...]) -> Tensor:
+    def forward(ctx, mask_logits: Tensor, masks: Tensor, losses: tuple[MaskLoss, ...]) -> Tensor:
         ctx.losses = losses
         # On a CPU the gradient for equal upstream gradients, which is what a summed loss has, is made on the way:
         # upsampling again in backward would cost more than keeping h x w. On a GPU comparing the upstream gradients
         # would stall the host, and doing it again is cheap.
-        eager = mask_logits.requires_grad and mask_logits.device.type == "cpu"
-        weights = mask_logits.new_ones(len(losses), len(mask_logits)) if eager else None
-        values, gradient = _evaluate(mask_logits, masks, segments, losses, weights)
-        ctx.save_for_backward(mask_logits, masks, segments, gradient)
+        eager = ctx.needs_input_grad[0] and mask_logits.device.type == "cpu"
+        upstream = mask_logits.new_ones(len(losses), *mask_logits.shape[:2]) if eager else None
+        values, gradient = _evaluate(mask_logits, masks, losses, upstream)
+        ctx.save_for_backward(mask_logits, masks, gradient)
         return values
 
     @staticmethod
     @once_differentiable
     def backward(ctx, upstream: Tensor):
-        mask_logits, masks, segments, gradient = ctx.saved_tensors
+        mask_logits, masks, gradient = ctx.saved_tensors
         if gradient is not None and all(torch.equal(upstream[0], other) for other in upstream[1:]):
-            gradient = gradient * upstream[0][:, None, None]
+            gradient = gradient * upstream[0][..., None, None]
         else:
-            _, gradient = _evaluate(mask_logits, masks, segments, ctx.losses, upstream)
-        return gradient, None, None, None
+            _, gradient = _evaluate(mask_logits, masks, ctx.losses, upstream)
+        return gradient, None, None
 
 
 def _evaluate(
-    mask_logits: Tensor, masks: Tensor, segments: Tensor, losses: tuple[MaskLoss, ...], upstream: Tensor | None
+    mask_logits: Tensor, masks: Tensor, losses: tuple[MaskLoss, ...], upstream: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Values (len(losses), M) and, given upstream gradients of that shape, the gradient (M, h, w)."""
-    count, height, width = mask_logits.shape
+    """Values (len(losses), M, L) and, given upstream gradients of that shape, the gradient (M, L, h, w)."""
+    segments, layers = mask_logits.shape[:2]
     size = masks.shape[-2:]
-    values = mask_logits.new_empty(len(losses), count)
+    values = mask_logits.new_empty(len(losses), segments, layers)
     gradient = None if upstream is None else torch.empty_like(mask_logits)
-    rows = bilinear_matrix(height, size[0], mask_logits.device)
-    columns = bilinear_matrix(width, size[1], mask_logits.device)
-    step = max(1, elements_per_chunk(mask_logits.device) // (size[0] * size[1]))
-    for chunk in torch.arange(count).split(step):
-        part = slice(int(chunk[0]), int(chunk[-1]) + 1)
-        upsampled = F.interpolate(mask_logits[None, part], size=size, mode="bilinear", align_corners=False)[0]
-        pixels = MaskPixels(upsampled.flatten(1), masks[segments[part]].flatten(1).to(upsampled.dtype))
-        total = None
-        for index, loss in enumerate(losses):
-            value, slope = loss.value_and_slope(pixels, upstream is not None)
-            values[index, part] = value * loss.loss_weight
-            if slope is not None:
-                slope.mul_((upstream[index, part] * loss.loss_weight)[:, None])
-                total = slope if total is None else total.add_(slope)
-        if total is not None:
-            gradient[part] = rows.T @ (total.view(-1, *size) @ columns)
+    adjoint = None if upstream is None else BilinearAdjoint(mask_logits.shape[-2:], size, mask_logits.device)
+    rows = rows_per_chunk(mask_logits.device, size[0] * size[1])
+    layer_step, segment_step = min(rows, layers), max(1, rows // layers)
+    for start in range(0, segments, segment_step):
+        chunk = slice(start, start + segment_step)
+        targets = masks[chunk].flatten(1)[:, None].to(mask_logits.dtype)
+        for layer in range(0, layers, layer_step):
+            part = (chunk, slice(layer, layer + layer_step))
+            small = mask_logits[part]
+            upsampled = F.interpolate(small, size=size, mode="bilinear", align_corners=False)
+            pixels = MaskPixels(upsampled.flatten(2), targets)
+            total = None
+            for index, loss in enumerate(losses):
+                value, slope = loss.value_and_slope(pixels, upstream is not None)
+                values[index][part] = value * loss.loss_weight
+                if slope is not None:
+                    slope.mul_((upstream[index][part] * loss.loss_weight)[..., None])
+                    total = slope if total is None else total.add_(slope)
+            if total is not None:
+                gradient[part] = adjoint(total.view(-1, *size)).view(small.shape)
     return values, gradient

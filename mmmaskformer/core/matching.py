@@ -14,7 +14,9 @@ from torch import Tensor
 from mmmaskformer.registry import TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
-from .numerics import binary_cross_entropy_terms, elements_per_chunk, power
+from .numerics import binary_cross_entropy_terms, power, rows_per_chunk
+
+PRODUCT_ROWS = 128  # queries whose masks are made at once, over all layers; bounds memory to PRODUCT_ROWS x B x h x w
 
 
 @TASK_UTILS.register_module()
@@ -131,11 +133,12 @@ class HungarianAssigner:
         if self.mask_costs:
             pixels = predictions.pixel_embeds.float().flatten(2)
             embeds = predictions.mask_embeds.float().transpose(0, 1).reshape(batch, layers * queries, channels)
-            rows = max(1, elements_per_chunk(pixels.device) // (batch * pixels.shape[-1]))
+            rows = rows_per_chunk(pixels.device, batch * pixels.shape[-1])
+            # A matrix product wants many rows at once, elementwise work wants its temporaries to stay in the cache.
             chunks = []
-            for chunk in embeds.split(rows, dim=1):
-                logits = chunk.bmm(pixels)
-                chunks.append(sum(c(logits, masks) * c.weight for c in self.mask_costs))
+            for chunk in embeds.split(PRODUCT_ROWS, dim=1):
+                for logits in chunk.bmm(pixels).split(rows, dim=1):
+                    chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
             cost += torch.cat(chunks, dim=1).view(batch, layers, queries, -1).transpose(0, 1)
         return cost
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 
-def elements_per_chunk(device: torch.device) -> int:
-    """How many elements a temporary may have: about the cache on a CPU, enough to fill the device elsewhere."""
-    return 1 << 18 if device.type == "cpu" else 1 << 25
+def rows_per_chunk(device: torch.device, row_elements: int) -> int:
+    """How many rows a temporary may have: about a core's cache on a CPU, enough to fill the device elsewhere."""
+    return max(1, (1 << 18 if device.type == "cpu" else 1 << 25) // row_elements)
 
 
 def power(x: Tensor, exponent: float) -> Tensor:
@@ -28,17 +28,52 @@ def binary_cross_entropy_terms(logits: Tensor) -> tuple[Tensor, Tensor]:
     return probability, entropy.add_(logits.clamp(min=0))
 
 
-def bilinear_matrix(size: int, new_size: int, device: torch.device | None = None) -> Tensor:
-    """Bilinear resizing of one axis as a matrix (new_size, size): half-pixel centres (``align_corners=False``).
+def bilinear_taps(size: int, new_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Bilinear resizing of one axis (half-pixel centres, ``align_corners=False``): output i is a mean of two inputs.
 
-    ``rows @ image @ columns.T`` is ``F.interpolate(image, mode="bilinear")``; the transpose is its gradient, which as
-    two matrix products is several times faster on a CPU than torch's own, and deterministic on a GPU.
+    Returns:
+        lower and upper (new_size,) int64 input indices, and fraction (new_size,) float64, the weight of the upper.
     """
-    position = ((torch.arange(new_size, device=device, dtype=torch.float64) + 0.5) * size / new_size - 0.5).clamp(min=0)
+    position = ((torch.arange(new_size, dtype=torch.float64) + 0.5) * size / new_size - 0.5).clamp(min=0)
     lower = position.long().clamp(max=size - 1)
-    upper = (lower + 1).clamp(max=size - 1)
-    fraction = position - lower
-    matrix = torch.zeros(new_size, size, device=device, dtype=torch.float64)
-    matrix.scatter_add_(1, lower[:, None], 1 - fraction[:, None])
-    matrix.scatter_add_(1, upper[:, None], fraction[:, None])
-    return matrix.float()
+    return lower, (lower + 1).clamp(max=size - 1), position - lower
+
+
+class BilinearAdjoint:
+    """Transpose of bilinear upsampling: the gradient of ``F.interpolate`` as matrix products.
+
+    Several times faster on a CPU than torch's own, and deterministic on a GPU. Rows are folded in blocks, since a block
+    of outputs reads few inputs; columns, by then a fourth of the pixels, by one dense matrix.
+
+    Args:
+        size: (h, w) of the input of the upsampling.
+        new_size: (H, W) of its output.
+    """
+
+    def __init__(self, size: tuple[int, int], new_size: tuple[int, int], device: torch.device) -> None:
+        lower, upper, fraction = bilinear_taps(size[1], new_size[1])
+        columns = torch.zeros(new_size[1], size[1], dtype=torch.float64)
+        columns.scatter_add_(1, lower[:, None], 1 - fraction[:, None])
+        columns.scatter_add_(1, upper[:, None], fraction[:, None])
+        self.columns = columns.float().to(device)
+
+        lower, upper, fraction = bilinear_taps(size[0], new_size[0])
+        block = 32 if new_size[0] % 32 == 0 else new_size[0]
+        lower, upper, fraction = (x.view(-1, block) for x in (lower, upper, fraction))
+        first = lower[:, :1]
+        reach = int((upper - first).max()) + 1
+        rows = torch.zeros(len(lower), block, reach, dtype=torch.float64)
+        rows.scatter_add_(2, (lower - first)[..., None], (1 - fraction)[..., None])
+        rows.scatter_add_(2, (upper - first)[..., None], fraction[..., None])
+        self.rows = rows.mT.float().contiguous().to(device)
+        # Blocks that reach past the last row do so with weight 0.
+        self.targets = (first + torch.arange(reach)).clamp(max=size[0] - 1).flatten().to(device)
+        self.height = size[0]
+
+    def __call__(self, slope: Tensor) -> Tensor:
+        """(m, H, W) -> (m, h, w)."""
+        count, _, width = slope.shape
+        blocks, reach, block = self.rows.shape
+        folded = self.rows.matmul(slope.view(count, blocks, block, width)).view(count, blocks * reach, width)
+        rows = slope.new_zeros(count, self.height, width).index_add_(1, self.targets, folded)
+        return rows @ self.columns
