@@ -1,7 +1,7 @@
 # Drawn on first use; SHAPES_ROOT names another folder than data/shapes.
 dataset_type = "mmmaskformer.ShapesDataset"
 data_root = "{{$SHAPES_ROOT:data/shapes}}"
-generate = dict(train=600, val=100, height=128, width=128, seed=0)
+generate = dict(train=1000, val=100, height=128, width=128, seed=0)
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations"),

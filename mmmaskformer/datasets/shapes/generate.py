@@ -17,9 +17,9 @@ from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.datasets.shapes.scene import CLASSES, THINGS, Scene, draw_scene
 from mmmaskformer.errors import UserError
 
-VERSION = 1
+VERSION = 2
 STAMP = "shapes.json"
-# Neighbouring segments of one class differ visibly, and eleven still fit into the red channel; a scene has at most ten.
+# Neighbouring segments of one class differ visibly, and eleven still fit into the red channel; a scene has at most nine.
 SEGMENT_STEP = 23
 PALETTE = [
     [230, 25, 75],
@@ -45,7 +45,7 @@ class ShapesOptions:
         seed: start of the random numbers; image i of a split is the same however many there are.
     """
 
-    train: int = 600
+    train: int = 1000
     val: int = 100
     height: int = 128
     width: int = 128

@@ -16,7 +16,7 @@ STUFF = tuple(TEXTURES)
 # Things first: mmdet numbers panoptic classes so, and semantic labels then agree with its own.
 CLASSES = THINGS + STUFF
 VOID = 255
-MIN_VISIBLE_SHARE = 0.4
+MIN_VISIBLE_SHARE = 0.6
 MIN_STUFF_SHARE = 0.03
 
 
@@ -39,7 +39,7 @@ class Scene:
 
 
 def draw_scene(rng: Generator, height: int, width: int) -> Scene:
-    """Draw a landscape of two to four stuff classes and put three to six things into it.
+    """Draw a landscape of two to four stuff classes and try to put two to five things into it.
 
     Args:
         rng: the only source of chance.
@@ -51,7 +51,7 @@ def draw_scene(rng: Generator, height: int, width: int) -> Scene:
     things: dict[int, int] = {}
     areas: dict[int, int] = {}
 
-    for _ in range(int(rng.integers(3, 7))):
+    for _ in range(int(rng.integers(2, 6))):
         label = int(rng.integers(len(THINGS)))
         cover, u, v = place(rng, THINGS[label], height, width)
         solid = cover == 1
@@ -114,7 +114,7 @@ def uneven_line(rng: Generator, width: int, level: float, swing: float) -> ndarr
 def place(rng: Generator, name: str, height: int, width: int) -> tuple[ndarray, ndarray, ndarray]:
     """Coverage and frame of a thing of random size, place and rotation; part of it may lie outside the picture."""
     side = min(height, width)
-    radius = side * rng.uniform(0.1, 0.24)
+    radius = side * rng.uniform(0.13, 0.25)
     centre = (rng.uniform(0.6 * radius, height - 0.6 * radius), rng.uniform(0.6 * radius, width - 0.6 * radius))
     return coverage(name, height, width, centre, radius, rng.uniform(0, 6.28))
 
