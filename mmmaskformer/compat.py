@@ -165,6 +165,28 @@ def name_files_that_cannot_be_read() -> None:
         loader.transform = transform
 
 
+def name_our_configs() -> None:
+    """Lets ``_base_ = 'mmmaskformer::_base_/...'`` and MMEngine's ``get_config`` find this package's configs.
+
+    MMEngine has a fixed list of packages, and looks for an editable install in site-packages, where it is not.
+    """
+    from mmengine.config import config, utils
+    from mmengine.hub import hub
+
+    package = __package__
+    utils.MODULE2PACKAGE[package] = package
+    for module in (config, hub):
+        original = module.get_installed_path
+        if getattr(original, "knows_us", False):
+            continue
+
+        def get_installed_path(name: str, original: Any = original) -> str:
+            return os.path.dirname(__file__) if name == package else original(name)
+
+        get_installed_path.knows_us = True
+        module.get_installed_path = get_installed_path
+
+
 def install() -> None:
     """Applies all of the above; calling it again changes nothing."""
     provide_missing_ops()
@@ -172,3 +194,4 @@ def install() -> None:
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
+    name_our_configs()

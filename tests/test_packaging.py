@@ -1,5 +1,6 @@
 """Every way of building the package ships configs, tools and the model index where MMEngine and mim look."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,15 @@ def test_an_editable_install_links_configs_and_tools_into_the_package(source: Pa
     assert all((mim / name).is_file() for name in SHIPPED)
     (source / "configs" / "added_later.py").write_text("")
     assert (mim / "configs" / "added_later.py").is_file()
+
+
+def test_a_config_elsewhere_can_inherit_ours_by_the_packages_name(source: Path, tmp_path: Path) -> None:
+    build("build_editable", source, tmp_path / "dist")
+    (tmp_path / "mine.py").write_text("_base_ = 'mmmaskformer::_base_/default_runtime.py'\n")
+    code = "import mmmaskformer, mmengine; print(mmengine.Config.fromfile('mine.py').custom_imports.imports)"
+    env = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == "['mmmaskformer']", done.stderr
 
 
 def test_installing_never_brings_either_mmcv_unless_asked(source: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ venv=${MMMASKFORMER_VENV:-$root/.venv}
 python=$venv/bin/python
 log=$venv/install.log
 stamp=$venv/mmmaskformer.installed
-# Bytecode is made at first import, only for what is imported: that saves half a minute. An editable install follows the source by itself; only what pip reads asks for installing anew.
+# An editable install follows the source by itself; only what pip reads asks for installing anew.
 wanted=$(cat "$root/pyproject.toml" "$root/setup.py" <(echo "$root") | sha256sum)
 
 say() { echo "$*" >&2; }
@@ -45,6 +45,7 @@ else
     rm -f "$stamp"
     step "[1/3] virtual environment $venv" "10 s" "${PYTHON:-python3}" -m venv "$venv"
     step "[2/3] build tools" "10 s" "$python" -m pip install -q "setuptools>=64,<82" wheel
+    # Bytecode is left to the first import, which makes it for what is imported only.
     step "[3/3] mmmaskformer and what it needs: PyTorch, MMEngine, MMSegmentation, MMDetection" "2 min" \
         "$python" -m pip install -q --no-compile --no-build-isolation -e "$root[lite,demo,test]"
     echo "$wanted" >"$stamp"
