@@ -1,0 +1,117 @@
+"""What may be given to the inferencer: image files, folders of them, arrays; and the names of what is written."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from mmmaskformer.errors import UserError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+ImageSource = str | os.PathLike | np.ndarray
+
+
+def list_images(
+    inputs: ImageSource | Iterable[ImageSource], leave_out: str | os.PathLike | None = None
+) -> list[Path | np.ndarray]:
+    """Resolves folders to the images in them and checks that everything is there.
+
+    Args:
+        inputs: a file, a folder (searched with its subfolders), an array (H, W, 3), or a sequence of these.
+        leave_out: a folder that is not searched: where results are written, a second run would find pictures.
+
+    Returns:
+        Files and arrays in the order given, the files of a folder sorted by path; a file that is named twice is there
+        once.
+
+    Raises:
+        UserError: a path does not exist, a folder has no image, nothing was given, or an array is no image.
+    """
+    if isinstance(inputs, str | os.PathLike) or (isinstance(inputs, np.ndarray) and inputs.ndim < 4):
+        inputs = [inputs]
+    images: list[Path | np.ndarray] = []
+    seen = set()
+    for item in inputs:
+        for image in _expand(item, None if leave_out is None else Path(leave_out).resolve()):
+            if isinstance(image, Path):
+                real = os.path.realpath(image)
+                if real in seen:
+                    continue
+                seen.add(real)
+            images.append(image)
+    if not images:
+        raise UserError("no images given")
+    return images
+
+
+def _expand(item: ImageSource, leave_out: Path | None) -> list[Path | np.ndarray]:
+    if isinstance(item, np.ndarray):
+        if item.ndim != 3 or item.shape[2] != 3 or item.dtype != np.uint8 or not item.size:
+            raise UserError(f"an image array must be (H, W, 3) uint8, BGR; got shape {item.shape}, {item.dtype}")
+        return [item]
+    if not isinstance(item, str | os.PathLike):
+        raise UserError(f"an image must be a path or an array, got {type(item).__name__}")
+    path = Path(item).expanduser()
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+        if leave_out is not None and leave_out != path.resolve():
+            found = [p for p in found if not p.resolve().is_relative_to(leave_out)]
+        if not found:
+            raise UserError(f"folder {path} holds no image ({' '.join(sorted(SUFFIXES))})")
+        return list(found)
+    if not path.is_file():
+        raise UserError(f"image {path} does not exist")
+    return [path]
+
+
+def check_decodable(path: Path) -> None:
+    """Refuses an image whose file is cut short, which OpenCV would fill up with grey and go on.
+
+    Raises:
+        UserError: naming the file.
+    """
+    try:
+        with Image.open(path) as image:
+            # A JPEG is then decoded at an eighth of its size; its whole file is read all the same.
+            image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError):
+        pass  # formats and sizes that Pillow does not take may still be the loading transform's
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"image {path} cannot be decoded ({error}); is the file whole?") from error
+
+
+def output_names(images: Sequence[Path | np.ndarray]) -> list[str]:
+    """A name for what is written about each image, no two alike.
+
+    Args:
+        images: files and arrays.
+
+    Returns:
+        The stem of a file; where two files have the same, as many of their folders' names as tell them apart go in
+        front, or the suffix behind. Arrays are numbered.
+    """
+    names = [f"array_{i:06d}" if isinstance(p, np.ndarray) else p.stem for i, p in enumerate(images)]
+    files = [(index, path) for index, path in enumerate(images) if isinstance(path, Path)]
+    depth = 1
+    while (clashing := _repeated(names)) and depth <= max((len(path.resolve().parts) for _, path in files), default=0):
+        for index, path in files:
+            if names[index].casefold() in clashing:
+                names[index] = "_".join([*path.resolve().parent.parts[1:][-depth:], path.stem])
+        depth += 1
+    for index, path in files:
+        if names[index].casefold() in clashing:
+            names[index] += path.suffix.replace(".", "_")
+    while clashing := _repeated(names):
+        names = [f"{name}_{index}" if name.casefold() in clashing else name for index, name in enumerate(names)]
+    return names
+
+
+def _repeated(names: Sequence[str]) -> set[str]:
+    # Without case: a.png and A.png are one file on some disks.
+    return {name for name, count in Counter(name.casefold() for name in names).items() if count > 1}

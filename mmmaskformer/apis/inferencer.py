@@ -1,0 +1,286 @@
+"""Label maps of images from a config and a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+from mmseg.registry import MODELS
+from numpy import ndarray
+from torch import Tensor, nn
+
+from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
+from mmmaskformer.apis.config import dataset_classes, dataset_type, iterate_datasets, load_config, sync_dataset_meta
+from mmmaskformer.apis.images import ImageSource, check_decodable, list_images, output_names
+from mmmaskformer.engine.label_maps import write_label_map
+from mmmaskformer.errors import UserError
+from mmmaskformer.visualization import distinct_palette, draw_overlay, write_png
+
+ErrorHandler = Callable[[str, UserError], None]
+
+
+@dataclass
+class SegmentationResult:
+    """What the model says about one image.
+
+    Attributes:
+        labels: (H, W) int64 at the image's own size, indices into ``classes``; anything else is void.
+        classes: name of every class.
+        palette: red, green and blue of every class.
+        source: the file, or the array that was given.
+        name: for files written about it: unlike that of any other image of the same call.
+    """
+
+    labels: ndarray
+    classes: list[str]
+    palette: list[list[int]]
+    source: Path | ndarray
+    name: str
+
+    def image(self) -> ndarray:
+        """The image, (H, W, 3) uint8, RGB; a file is read again."""
+        if isinstance(self.source, np.ndarray):
+            return np.ascontiguousarray(self.source[..., ::-1])
+        return mmcv.imread(str(self.source), channel_order="rgb")
+
+    def overlay(self, opacity: float = 0.5) -> ndarray:
+        """The image under the classes' colours with a legend, (H', W', 3) uint8, RGB."""
+        return draw_overlay(self.image(), self.labels, self.classes, self.palette, opacity)
+
+    def save(self, out_dir: str | os.PathLike, overlay: bool = True, opacity: float = 0.5) -> None:
+        """Writes ``<name>_labels.png`` (8 bit; 16 bit above 256 labels) and ``<name>_overlay.png``."""
+        wide = len(self.classes) > 256 or self.labels.max() > 255
+        write_label_map(self.labels.astype(np.uint16 if wide else np.uint8), Path(out_dir, f"{self.name}_labels.png"))
+        if overlay:
+            write_png(self.overlay(opacity), Path(out_dir, f"{self.name}_overlay.png"))
+
+
+class MaskFormerInferencer:
+    """Segments images with a trained model.
+
+    Any semantic config will do, mmseg's own as well. Images are read and prepared by the config's test pipeline, less
+    the loading of annotations. Arrays are BGR, as OpenCV and mmcv read images.
+
+    Args:
+        config: a config file, or a config that :func:`mmmaskformer.apis.load_config` read.
+        checkpoint: the weights. None is accepted only with ``random_weights``.
+        device: for instance ``"cuda:0"`` or ``"cpu"``; by default a GPU where there is one.
+        cfg_options: overrides of the config, dotted keys and values.
+        random_weights: use the model untrained, to try a pipeline or measure.
+
+    Attributes:
+        model: the segmentor, in evaluation.
+        classes: names of the classes: the checkpoint's, or else those of the config's data set.
+        palette: their colours.
+
+    Raises:
+        UserError: a file is missing, the config has no test pipeline, the device does not exist, or the checkpoint
+            does not fit the model; with the first tensors that differ and both shapes.
+
+    Example:
+        >>> inferencer = MaskFormerInferencer("configs/maskformer_efficientnet-lite0_shapes.py", "latest.pth")
+        >>> inferencer("street.jpg").labels.shape
+        (360, 480)
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike | Config,
+        checkpoint: str | os.PathLike | None = None,
+        device: str | None = None,
+        *,
+        cfg_options: Mapping[str, Any] | None = None,
+        random_weights: bool = False,
+    ) -> None:
+        if checkpoint is None and not random_weights:
+            raise UserError("no checkpoint given; for a model with random weights say random_weights=True")
+        if checkpoint is not None:
+            checkpoint = os.fspath(checkpoint)
+            check_checkpoint_exists(checkpoint, "checkpoint")
+        self.device = find_device(device)
+        if isinstance(config, Config):
+            cfg = deepcopy(config)
+            cfg.merge_from_dict(dict(cfg_options or {}))
+            init_default_scope(cfg.get("default_scope", "mmseg"))
+        else:
+            cfg = load_config(config, cfg_options)
+        check_sizes(cfg)
+        sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
+        loading, *steps = inference_pipeline(cfg)
+        self._from_file = Compose([loading, *steps])
+        from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
+        self._from_array = Compose([from_array, *steps])
+        self.model = MODELS.build(cfg.model)
+        meta: Mapping[str, Any] = {}
+        if checkpoint is not None:
+            check_checkpoint_fits(self.model, checkpoint)
+            meta = load_checkpoint(self.model, checkpoint, map_location="cpu", logger="silent").get("meta") or {}
+        self.classes, self.palette = class_names(meta.get("dataset_meta") or {}, cfg, num_classes(self.model))
+        self.model.to(self.device).eval()
+
+    def __call__(
+        self,
+        inputs: ImageSource | Iterable[ImageSource],
+        batch_size: int = 1,
+        out_dir: str | os.PathLike | None = None,
+        on_error: ErrorHandler | None = None,
+    ) -> SegmentationResult | list[SegmentationResult]:
+        """Segments one image or many, keeping all results; :meth:`iterate` keeps none.
+
+        Args:
+            inputs: a file, a folder, an array (H, W, 3) uint8 BGR, or a sequence of these.
+            batch_size: images at once; those of one size that follow one another go through the model together.
+            out_dir: where to write overlays and label maps, if anywhere.
+            on_error: called with the name of an image that cannot be read and the error, then goes on without it; by
+                default the error is raised.
+
+        Returns:
+            One result for a file or an array, else a list.
+        """
+        results = []
+        for result in self.iterate(inputs, batch_size, on_error):
+            if out_dir is not None:
+                result.save(out_dir)
+            results.append(result)
+        single = isinstance(inputs, np.ndarray) and inputs.ndim == 3
+        single |= isinstance(inputs, str | os.PathLike) and not Path(inputs).expanduser().is_dir()
+        return results[0] if single and results else results
+
+    def iterate(
+        self,
+        inputs: ImageSource | Iterable[ImageSource],
+        batch_size: int = 1,
+        on_error: ErrorHandler | None = None,
+    ) -> Iterator[SegmentationResult]:
+        """Like a call, but gives out one result after the other, in order."""
+        if batch_size < 1:
+            raise UserError(f"batch_size={batch_size} must be at least 1")
+        images = list_images(inputs)
+        return self._iterate(images, output_names(images), batch_size, on_error)
+
+    def visualize(self, image: ImageSource, opacity: float = 0.5) -> ndarray:
+        """One image under the classes' colours with a legend, (H', W', 3) uint8, RGB."""
+        (result,) = self.iterate(image)
+        return result.overlay(opacity)
+
+    def _iterate(
+        self,
+        images: Sequence[Path | ndarray],
+        names: Sequence[str],
+        batch_size: int,
+        on_error: ErrorHandler | None,
+    ) -> Iterator[SegmentationResult]:
+        waiting: list[tuple[Path | ndarray, str, dict]] = []
+        for image, name in zip(images, names):
+            try:
+                sample = self._prepare(image, name)
+            except UserError as error:
+                if on_error is None:
+                    raise
+                on_error(name if isinstance(image, np.ndarray) else str(image), error)
+                continue
+            if waiting and waiting[0][2]["inputs"].shape != sample["inputs"].shape:
+                yield from self._predict(waiting)
+                waiting = []
+            waiting.append((image, name, sample))
+            if len(waiting) == batch_size:
+                yield from self._predict(waiting)
+                waiting = []
+        if waiting:
+            yield from self._predict(waiting)
+
+    def _prepare(self, image: Path | ndarray, name: str) -> dict:
+        if isinstance(image, np.ndarray):
+            return self._from_array(dict(img=image, img_path=name, seg_fields=[], reduce_zero_label=False))
+        check_decodable(image)
+        return self._from_file(dict(img_path=str(image), seg_fields=[], reduce_zero_label=False))
+
+    @torch.no_grad()
+    def _predict(self, batch: Sequence[tuple[Path | ndarray, str, dict]]) -> Iterator[SegmentationResult]:
+        outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
+        for (image, name, _), output in zip(batch, outputs):
+            labels = output.pred_sem_seg.data.squeeze(0).cpu().numpy()
+            yield SegmentationResult(labels, self.classes, self.palette, image, name)
+
+
+def find_device(name: str | None) -> torch.device:
+    """The device of that name, or the first GPU, or the CPU.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"device {name!r} cannot be used: {reason}; use 'cpu', or 'cuda:0' with a GPU") from error
+    return device
+
+
+def inference_pipeline(cfg: Config) -> list[dict]:
+    """Steps of the config's test pipeline without the loading of annotations.
+
+    Raises:
+        UserError: the config has none, or it does not lead from an image file to one packed sample.
+    """
+    datasets = [d for key in ("test_dataloader", "val_dataloader") for d in iterate_datasets(cfg.get(key))]
+    steps = next((d.pipeline for d in datasets if d.get("pipeline")), None) or cfg.get("test_pipeline")
+    if not steps:
+        raise UserError(
+            "the config has no test pipeline: neither test_dataloader.dataset.pipeline nor test_pipeline, which say "
+            "how an image is read, resized and packed"
+        )
+    steps = [step.to_dict() if hasattr(step, "to_dict") else dict(step) for step in steps]
+    steps = [step for step in steps if "Annotations" not in str(step["type"])]
+    names = [str(step["type"]) for step in steps]
+    if not names or "LoadImage" not in names[0] or "Pack" not in names[-1]:
+        raise UserError(
+            f"the config's test pipeline is {' > '.join(names) or 'empty'}: it must begin with LoadImageFromFile and "
+            "end with PackSegInputs; test-time augmentation belongs into tta_pipeline"
+        )
+    return steps
+
+
+def num_classes(model: nn.Module) -> int:
+    """K of a segmentor; of the last head where several stand in a row."""
+    head = model.decode_head
+    return (head[-1] if isinstance(head, nn.ModuleList) else head).num_classes
+
+
+def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tuple[list[str], list[list[int]]]:
+    """Names and colours of ``count`` classes.
+
+    Args:
+        dataset_meta: what the checkpoint says about its data set; has the last word on what the model learned.
+        cfg: the config, whose data sets are asked next.
+        count: K; names of any other number are not of this model.
+
+    Returns:
+        Names and palette; numbers and generated colours where nobody knows any.
+    """
+    candidates = [(dataset_meta.get("classes"), dataset_meta.get("palette"))]
+    for key in ("test_dataloader", "val_dataloader", "train_dataloader"):
+        for dataset in iterate_datasets(cfg.get(key)):
+            given = (dataset.get("metainfo") or {}).get("palette")
+            known = getattr(dataset_type(dataset), "METAINFO", {})
+            classes = dataset_classes(dataset)
+            palette = given or (known.get("palette") if classes == list(known.get("classes", ())) else None)
+            candidates.append((classes, palette))
+    for classes, palette in candidates:
+        if classes is not None and len(classes) == count:
+            fits = palette is not None and len(palette) >= count
+            colours = [list(map(int, colour)) for colour in palette[:count]] if fits else distinct_palette(count)
+            return list(classes), colours
+    return [f"class {index}" for index in range(count)], distinct_palette(count)

@@ -1,0 +1,178 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from segmenter import write_checkpoint, write_config
+from tiny import CLASSES, make_dataset
+
+from mmmaskformer.apis import load_config
+from mmmaskformer.apis.inferencer import MaskFormerInferencer
+from mmmaskformer.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inferencer")
+    make_dataset(folder / "data")
+    write_config(folder / "tiny.py", folder / "data")
+    write_checkpoint(folder / "tiny.pth", folder / "tiny.py")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def inferencer(folder: Path) -> MaskFormerInferencer:
+    return MaskFormerInferencer(folder / "tiny.py", folder / "tiny.pth", "cpu")
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_an_image_gives_a_label_map_of_its_own_size(inferencer: MaskFormerInferencer, folder: Path) -> None:
+    result = inferencer(folder / "data" / "images" / "0.png")
+    assert result.labels.shape == (64, 64)
+    assert set(np.unique(result.labels)) <= {0, 1, 2}
+    assert result.name == "0"
+
+
+def test_images_of_different_sizes_keep_order_and_size(inferencer: MaskFormerInferencer) -> None:
+    sizes = [(64, 64), (64, 64), (70, 45), (33, 90), (33, 90), (33, 90), (64, 64)]
+    results = inferencer([noise(*size) for size in sizes], batch_size=2)
+    assert [result.labels.shape for result in results] == sizes
+
+
+def test_a_batch_gives_what_single_images_give(inferencer: MaskFormerInferencer) -> None:
+    images = [noise(64, 96), noise(64, 96)[::-1].copy(), noise(64, 96)[:, ::-1].copy()]
+    for one, many in zip(inferencer(images), inferencer(images, batch_size=3)):
+        assert (one.labels != many.labels).mean() < 0.001
+
+
+def test_an_array_is_read_as_bgr_like_a_file(inferencer: MaskFormerInferencer, folder: Path) -> None:
+    path = folder / "data" / "images" / "0.png"
+    from_array, from_file = inferencer(cv2.imread(str(path))), inferencer(path)
+    assert (from_array.labels == from_file.labels).all()
+    assert (from_array.image() == from_file.image()).all()
+    assert (from_file.image()[..., ::-1] == cv2.imread(str(path))).all()
+
+
+def test_a_folder_gives_a_list_even_of_one(inferencer: MaskFormerInferencer, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), noise(64, 64))
+    assert [result.name for result in inferencer(tmp_path)] == ["a"]
+
+
+def test_results_equal_those_of_a_test_run(inferencer: MaskFormerInferencer, folder: Path) -> None:
+    from mmengine.runner import Runner
+
+    cfg = load_config(folder / "tiny.py", {"load_from": str(folder / "tiny.pth"), "work_dir": str(folder / "run")})
+    cfg.model.decode_head.num_classes = 3
+    runner = Runner.from_cfg(cfg)
+    runner.load_or_resume()
+    runner.model.eval()
+    for batch in runner.test_dataloader:
+        (sample,) = runner.model.test_step(batch)
+        assert (inferencer(sample.img_path).labels == sample.pred_sem_seg.data[0].numpy()).all()
+
+
+def test_the_class_count_follows_the_data_set_and_names_come_with_it(inferencer: MaskFormerInferencer) -> None:
+    assert inferencer.model.decode_head.num_classes == 3
+    assert tuple(inferencer.classes) == CLASSES
+    assert len(inferencer.palette) == 3
+
+
+def test_names_in_the_checkpoint_have_the_last_word(folder: Path, tmp_path: Path) -> None:
+    meta = dict(classes=("a", "b", "c"), palette=[[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    checkpoint = write_checkpoint(tmp_path / "named.pth", folder / "tiny.py", dataset_meta=meta)
+    inferencer = MaskFormerInferencer(folder / "tiny.py", checkpoint, "cpu")
+    assert inferencer.classes == ["a", "b", "c"]
+    assert inferencer.palette == meta["palette"]
+
+
+def test_files_are_written_where_asked_for(inferencer: MaskFormerInferencer, folder: Path, tmp_path: Path) -> None:
+    (first, *_) = inferencer(folder / "data" / "images", out_dir=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 8
+    labels = cv2.imread(str(tmp_path / "0_labels.png"), cv2.IMREAD_UNCHANGED)
+    assert labels.dtype == np.uint8 and (labels == first.labels).all()
+    assert cv2.imread(str(tmp_path / "0_overlay.png")).shape == inferencer.visualize(first.source).shape
+
+
+def test_more_than_256_classes_are_written_with_16_bits(folder: Path, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "many.pth", folder / "tiny.py", num_classes=300)
+    classes = [f"class {index}" for index in range(300)]
+    names = {f"{key}.dataset.metainfo.classes": classes for key in ("train_dataloader", "test_dataloader")}
+    result = MaskFormerInferencer(folder / "tiny.py", checkpoint, "cpu", cfg_options=names)(noise(64, 64))
+    result.save(tmp_path)
+    written = cv2.imread(str(tmp_path / f"{result.name}_labels.png"), cv2.IMREAD_UNCHANGED)
+    assert written.dtype == np.uint16 and (written == result.labels).all()
+
+
+def test_a_corrupt_image_is_named_and_can_be_skipped(inferencer: MaskFormerInferencer, tmp_path: Path) -> None:
+    for name in ("a", "c"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), noise(64, 64))
+    (tmp_path / "b.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"b\.png cannot be decoded"):
+        inferencer(tmp_path)
+    errors: list[str] = []
+    results = inferencer(tmp_path, on_error=lambda name, error: errors.append(name))
+    assert [result.name for result in results] == ["a", "c"]
+    assert errors == [str(tmp_path / "b.png")]
+
+
+def test_without_a_checkpoint_random_weights_must_be_asked_for(folder: Path) -> None:
+    with pytest.raises(UserError, match="no checkpoint given; .* random_weights=True"):
+        MaskFormerInferencer(folder / "tiny.py")
+    assert MaskFormerInferencer(folder / "tiny.py", random_weights=True)(noise(64, 64)).labels.shape == (64, 64)
+
+
+def test_a_checkpoint_of_other_shapes_is_refused_with_both_shapes(folder: Path, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "other.pth", folder / "tiny.py", num_classes=7)
+    with pytest.raises(UserError, match=r"class_embed\.weight is \(8, 16\) there and \(4, 16\) here"):
+        MaskFormerInferencer(folder / "tiny.py", checkpoint)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(UserError, match=r"text\.pth"):
+        MaskFormerInferencer(folder / "tiny.py", tmp_path / "text.pth")
+    torch.save({"state_dict": {"x": torch.zeros(2)}}, tmp_path / "x.pth")
+    with pytest.raises(UserError, match="is of another model: it holds x"):
+        MaskFormerInferencer(folder / "tiny.py", tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    ("config", "checkpoint", "message"),
+    [
+        ("tinny.py", "tiny.pth", r"config file .*tinny\.py does not exist; did you mean tiny\.py"),
+        ("tiny.py", "tinny.pth", r"checkpoint .*tinny\.pth does not exist"),
+    ],
+)
+def test_a_missing_file_is_named(folder: Path, config: str, checkpoint: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        MaskFormerInferencer(folder / config, folder / checkpoint)
+
+
+def test_a_device_that_is_not_there_is_named(folder: Path) -> None:
+    for device in ("cuda:77", "abacus"):
+        with pytest.raises(UserError, match=f"device '{device}' cannot be used"):
+            MaskFormerInferencer(folder / "tiny.py", folder / "tiny.pth", device)
+
+
+def test_a_config_without_a_test_pipeline_is_refused(folder: Path) -> None:
+    cfg = load_config(folder / "tiny.py")
+    for key in ("test_dataloader", "val_dataloader"):
+        cfg[key].dataset.pipeline = []
+    with pytest.raises(UserError, match="the config has no test pipeline"):
+        MaskFormerInferencer(cfg, random_weights=True)
+
+
+def test_a_test_pipeline_that_augments_is_refused(folder: Path) -> None:
+    cfg = load_config(folder / "tiny.py")
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    with pytest.raises(UserError, match="LoadImageFromFile > TestTimeAug: .* end with PackSegInputs"):
+        MaskFormerInferencer(cfg, random_weights=True)
+
+
+def test_a_batch_size_below_one_is_refused(inferencer: MaskFormerInferencer) -> None:
+    with pytest.raises(UserError, match="batch_size=0 must be at least 1"):
+        inferencer(noise(64, 64), batch_size=0)

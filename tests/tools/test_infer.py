@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from segmenter import write_checkpoint, write_config
+from tiny import make_dataset, run_tool
+
+MODEL = ("--config", "tiny.py", "--checkpoint", "tiny.pth")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("infer")
+    for name in ("one", "two"):
+        make_dataset(folder / name, images=2)
+    write_checkpoint(folder / "tiny.pth", write_config(folder / "tiny.py", folder / "one"))
+    (folder / "empty").mkdir()
+    return folder
+
+
+def test_two_folders_with_equal_names_give_two_sets_of_files(folder: Path) -> None:
+    done = run_tool("infer.py", "one/images", "two/images", *MODEL, "--out-dir", "out", "--batch-size", "2", cwd=folder)
+    assert done.returncode == 0, done.stdout
+    assert "4 of 4 images segmented" in done.stdout
+    written = sorted(path.name for path in (folder / "out").iterdir())
+    assert len(written) == 8
+    assert written[:2] == ["one_images_0_labels.png", "one_images_0_overlay.png"]
+    labels = cv2.imread(str(folder / "out" / written[0]), cv2.IMREAD_UNCHANGED)
+    assert labels.shape == (64, 64) and labels.max() < 3
+
+
+def test_broken_images_are_skipped_when_asked_and_counted(folder: Path) -> None:
+    (folder / "broken").mkdir()
+    (folder / "broken" / "bad.png").write_bytes(b"no image")
+    cv2.imwrite(str(folder / "broken" / "good.png"), np.zeros((40, 50, 3), np.uint8))
+    command = ("infer.py", "broken", *MODEL, "--out-dir", "mended", "--no-overlay", "--skip-errors")
+    done = run_tool(*command, cwd=folder)
+    assert done.returncode == 0, done.stdout
+    assert "bad.png cannot be decoded" in done.stdout and "1 of 2 images segmented" in done.stdout
+    assert [path.name for path in (folder / "mended").iterdir()] == ["good_labels.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nowhere.jpg",), "error: image nowhere.jpg does not exist"),
+        (("empty",), "error: folder empty holds no image"),
+        (("one/images/0.png", "--device", "abacus"), "error: device 'abacus' cannot be used"),
+        (("one/images/0.png", "--opacity", "2"), "--opacity is 2.0, must lie between 0 and 1"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_2(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = run_tool("infer.py", *arguments, *MODEL, "--out-dir", "none", cwd=folder)
+    assert done.returncode == 2
+    assert message in done.stdout.strip().splitlines()[-1]
+    assert not (folder / "none").exists()
