@@ -22,10 +22,10 @@ HEAD_RULES = [
 RESNET_RULES = [
     (r"backbone\.stem\.conv1\.weight", r"backbone.conv1.weight"),
     (r"backbone\.stem\.conv1\.norm\.(.+)", r"backbone.bn1.\1"),
-    (r"backbone\.res(\d)\.(\d+)\.shortcut\.weight", r"backbone.layer{stage}.\2.downsample.0.weight"),
-    (r"backbone\.res(\d)\.(\d+)\.shortcut\.norm\.(.+)", r"backbone.layer{stage}.\2.downsample.1.\3"),
-    (r"backbone\.res(\d)\.(\d+)\.conv(\d)\.weight", r"backbone.layer{stage}.\2.conv\3.weight"),
-    (r"backbone\.res(\d)\.(\d+)\.conv(\d)\.norm\.(.+)", r"backbone.layer{stage}.\2.bn\3.\4"),
+    (r"backbone\.res([2-5])\.(\d+)\.shortcut\.weight", r"backbone.layer{stage}.\2.downsample.0.weight"),
+    (r"backbone\.res([2-5])\.(\d+)\.shortcut\.norm\.(.+)", r"backbone.layer{stage}.\2.downsample.1.\3"),
+    (r"backbone\.res([2-5])\.(\d+)\.conv(\d)\.weight", r"backbone.layer{stage}.\2.conv\3.weight"),
+    (r"backbone\.res([2-5])\.(\d+)\.conv(\d)\.norm\.(.+)", r"backbone.layer{stage}.\2.bn\3.\4"),
 ]
 # The deeplab stem is three convolutions; mmseg keeps them in one Sequential (conv, norm, relu) x 3.
 DEEPLAB_STEM_RULES = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
@@ -23,6 +24,10 @@ class MaskFormerSegmentor(EncoderDecoder):
 
     ``decode_head.in_channels`` may be left out for a backbone that reports its ``channels`` and ``strides``.
     """
+
+    def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
+        # mmseg reads attributes of it, which a plain dict in a script does not have.
+        super().__init__(*args, test_cfg=ConfigDict(test_cfg or dict(mode="whole")), **kwargs)
 
     def _init_decode_head(self, decode_head: dict) -> None:
         if decode_head.get("in_channels") is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.model import BaseTTAModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -23,7 +24,8 @@ class SemanticTTAModel(BaseTTAModel):
 
     def __init__(self, module, **kwargs) -> None:
         super().__init__(module, **kwargs)
-        self.module.test_cfg = {**(self.module.test_cfg or {}), "scores": True}
+        # mmseg's segmentors read attributes of it, so a ConfigDict.
+        self.module.test_cfg = ConfigDict(self.module.test_cfg or dict(mode="whole"), scores=True)
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[SegDataSample]]) -> list[SegDataSample]:
         """One sample an image from its augmented ones, each with ``seg_logits`` (K, H', W')."""

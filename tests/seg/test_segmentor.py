@@ -1,0 +1,137 @@
+"""The segmentor that predicts straight to label maps."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.structures import SegDataSample
+from tiny_models import CLASSES, SEGMENTORS, build_segmentor, head_config, label_maps, samples
+
+from mmmaskformer.seg.segmentor import MaskFormerSegmentor, window_starts
+
+TIE = 1e-6
+
+
+def images(height: int, width: int, batch: int = 1) -> torch.Tensor:
+    return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(4))
+
+
+def test_samples(size: tuple[int, int], padding: tuple[int, int, int, int], original: tuple[int, int], batch: int):
+    """Test samples as the data preprocessor leaves them; padding is left, right, top, bottom."""
+    left, right, top, bottom = padding
+    meta = dict(
+        img_shape=(size[0] - top - bottom, size[1] - left - right),
+        pad_shape=size,
+        ori_shape=original,
+        img_padding_size=padding,
+    )
+    return [SegDataSample(metainfo=dict(meta)) for _ in range(batch)]
+
+
+test_samples.__test__ = False
+
+
+@pytest.mark.parametrize(
+    ("size", "padding", "original"),
+    [
+        ((64, 96), (0, 0, 0, 0), (64, 96)),
+        ((64, 96), (0, 0, 0, 0), (100, 150)),
+        ((64, 96), (0, 0, 0, 0), (31, 47)),
+        ((64, 96), (0, 20, 0, 11), (53, 76)),
+        ((96, 64), (0, 1, 0, 31), (130, 127)),
+        ((64, 64), (3, 5, 7, 2), (200, 9)),
+        ((64, 64), (0, 0, 0, 0), (9, 13)),
+        ((70, 45), (0, 0, 0, 0), (70, 45)),
+        ((33, 129), (0, 0, 0, 0), (64, 300)),
+        ((32, 32), (0, 31, 0, 31), (1, 1)),
+    ],
+)
+def test_streamed_labels_are_the_argmax_of_the_stock_scores(size: tuple, padding: tuple, original: tuple) -> None:
+    model = build_segmentor()
+    with torch.no_grad():
+        streamed = model.predict(images(*size, batch=2), test_samples(size, padding, original, 2))
+        stock = EncoderDecoder.predict(model, images(*size, batch=2), test_samples(size, padding, original, 2))
+    for ours, theirs in zip(streamed, stock):
+        labels, scores = ours.pred_sem_seg.data, theirs.seg_logits.data
+        assert tuple(labels.shape) == (1, *original)
+        assert (scores.gather(0, labels) >= scores.amax(0) - TIE).all()
+        assert "seg_logits" not in ours
+        if min(original) > 20:
+            assert len(labels.unique()) > 1
+
+
+def test_scores_are_kept_when_they_are_asked_for() -> None:
+    model = build_segmentor(test_cfg=dict(mode="whole", scores=True))
+    (sample,) = model.predict(images(64, 64), samples(label_maps(batch=1), ori_shape=(50, 60)))
+    assert tuple(sample.seg_logits.data.shape) == (CLASSES, 50, 60)
+    assert torch.equal(sample.pred_sem_seg.data[0], sample.seg_logits.data.argmax(0))
+
+
+def test_images_without_samples_are_predicted_at_their_own_size() -> None:
+    (first, second) = build_segmentor().predict(images(64, 96, batch=2))
+    assert tuple(first.pred_sem_seg.data.shape) == tuple(second.pred_sem_seg.data.shape) == (1, 64, 96)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(
+    "size",
+    [(40, 48), (64, 64), (64, 40), (40, 200), (65, 64), (128, 128), (100, 150), (161, 97)],
+    ids=lambda size: f"{size[0]}x{size[1]}",
+)
+def test_sliding_windows_are_averaged_for_images_of_any_size(size: tuple[int, int], batch: int) -> None:
+    window, stride = 64, 40
+    model = build_segmentor(test_cfg=dict(mode="slide", crop_size=(window, window), stride=(stride, stride)))
+    pixels, (height, width) = images(*size, batch=batch), size
+
+    total, count = torch.zeros(batch, CLASSES, height, width), torch.zeros(height, width)
+    with torch.no_grad():
+        for row in range(max(0, -(-(height - window) // stride)) + 1):
+            for column in range(max(0, -(-(width - window) // stride)) + 1):
+                bottom, right = min(row * stride + window, height), min(column * stride + window, width)
+                top, left = max(bottom - window, 0), max(right - window, 0)
+                predictions = model.decode_head(model.extract_feat(pixels[..., top:bottom, left:right]))
+                masks = F.interpolate(predictions.mask_logits(), size=(bottom - top, right - left), mode="bilinear")
+                classes = predictions.class_logits[-1].softmax(-1)[..., :-1]
+                total[..., top:bottom, left:right] += torch.einsum("bqk,bqhw->bkhw", classes, masks.sigmoid())
+                count[top:bottom, left:right] += 1
+        predicted = model.predict(pixels, test_samples(size, (0, 0, 0, 0), size, batch))
+    for index, sample in enumerate(predicted):
+        assert torch.allclose(sample.seg_logits.data, total[index] / count, atol=1e-6)
+        assert torch.equal(sample.pred_sem_seg.data[0], sample.seg_logits.data.argmax(0))
+
+
+@pytest.mark.parametrize("size", [(40, 48), (64, 64), (100, 150)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_stock_segmentors_sliding_window_gives_the_same_with_our_head(size: tuple[int, int]) -> None:
+    test_cfg = dict(mode="slide", crop_size=(64, 64), stride=(40, 40))
+    ours, stock = (build_segmentor(kind, test_cfg=test_cfg) for kind in SEGMENTORS)
+    with torch.no_grad():
+        scores = [
+            model.predict(images(*size), test_samples(size, (0, 0, 0, 0), size, 1))[0].seg_logits.data
+            for model in (ours, stock)
+        ]
+    assert torch.allclose(*scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [0, -8, 65])
+def test_a_stride_that_leaves_gaps_is_refused(stride: int) -> None:
+    with pytest.raises(ValueError, match=rf"test_cfg\.stride={stride} must be between 1 and the window's 64"):
+        window_starts(200, 64, stride)
+
+
+def test_channels_and_strides_come_from_a_backbone_that_reports_them() -> None:
+    head = head_config()
+    del head["in_channels"]
+    backbone = dict(type="mmmaskformer.TimmBackbone", model_name="resnet10t")
+    model = build_segmentor(head=head, backbone=backbone)
+    assert isinstance(model, MaskFormerSegmentor)
+    assert model.decode_head.pixel_decoder.in_channels == model.backbone.channels == [64, 128, 256, 512]
+    assert model.decode_head.strides == [4, 8, 16, 32]
+    (sample,) = model.predict(images(64, 64))
+    assert tuple(sample.pred_sem_seg.data.shape) == (1, 64, 64)
+
+
+def test_missing_channels_are_asked_for_where_the_backbone_does_not_report_them() -> None:
+    head = head_config()
+    del head["in_channels"]
+    with pytest.raises(ValueError, match=r"in_channels is missing and ResNet does not report its channels: set"):
+        build_segmentor(head=head)

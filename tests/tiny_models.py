@@ -1,0 +1,88 @@
+"""Segmentors of a few thousand weights, and samples for them, for tests that need no trained model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+CLASSES = 5
+LAYERS = 2
+CHANNELS = [4, 8, 16, 32]
+BACKBONE = dict(type="mmseg.ResNet", depth=18, base_channels=4, stem_channels=4, norm_cfg=dict(type="BN"))
+DECODER = dict(num_layers=LAYERS, num_heads=2, feedforward_channels=16, dropout=0.0)
+SEGMENTORS = ["mmmaskformer.MaskFormerSegmentor", "mmseg.EncoderDecoder"]
+
+
+def head_config(kind: str = "MaskFormerHead", **changes: Any) -> dict:
+    """A small decode head of ours."""
+    head = dict(
+        type=f"mmmaskformer.{kind}",
+        in_channels=CHANNELS,
+        num_classes=CLASSES,
+        channels=16,
+        pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=4),
+    )
+    if kind == "MaskFormerHead":
+        head.update(num_queries=8)
+    if kind != "PerPixelBaselineHead":
+        head.update(transformer_decoder=DECODER)
+    return {**head, **changes}
+
+
+def build_head(kind: str = "MaskFormerHead", **changes: Any) -> torch.nn.Module:
+    """The head alone, initialised, and so opinionated that its label maps show many classes."""
+    torch.manual_seed(0)
+    return _opinionated(MODELS.build(head_config(kind, **changes)))
+
+
+def build_segmentor(kind: str = SEGMENTORS[0], head: dict | None = None, **changes: Any) -> EncoderDecoder:
+    """A whole segmentor in evaluation; equal seeds make equal weights whatever its kind."""
+    init_default_scope("mmseg")
+    torch.manual_seed(0)
+    config = dict(type=kind, backbone=BACKBONE, decode_head=head or head_config(), test_cfg=dict(mode="whole"))
+    model = MODELS.build(ConfigDict({**config, **changes}))
+    _opinionated(model.decode_head)
+    return model.eval()
+
+
+def _opinionated(head: torch.nn.Module) -> torch.nn.Module:
+    """Gives each query a class and a mask of its own, as training does; untrained ones all say the same."""
+    for name, width in (("class_embed", CLASSES + 1), ("mask_embed", 16)):
+        if hasattr(head, name):
+            own = 3 * torch.randn(head.num_queries, width, generator=torch.Generator().manual_seed(3))
+            getattr(head, name).register_forward_hook(lambda module, inputs, output, own=own: output + own)
+    return head
+
+
+def values(losses: dict[str, Tensor]) -> dict[str, float]:
+    """Losses as numbers, for comparison."""
+    return {name: float(loss.detach()) for name, loss in losses.items()}
+
+
+def features(height: int = 64, width: int = 64, batch: int = 2, channels: Sequence[int] = CHANNELS) -> list[Tensor]:
+    """Random backbone outputs at strides 4 to 32 of an input of this size."""
+    generator = torch.Generator().manual_seed(1)
+    sizes = [(-(-height // stride), -(-width // stride)) for stride in (4, 8, 16, 32)]
+    return [torch.randn(batch, c, *size, generator=generator) for c, size in zip(channels, sizes)]
+
+
+def label_maps(height: int = 64, width: int = 64, batch: int = 2) -> Tensor:
+    """(B, H, W) labels in blocks of 16 pixels, with one block void."""
+    generator = torch.Generator().manual_seed(2)
+    blocks = torch.randint(0, CLASSES, (batch, -(-height // 16), -(-width // 16)), generator=generator)
+    blocks[:, 0, 0] = 255
+    return blocks.repeat_interleave(16, 1).repeat_interleave(16, 2)[:, :height, :width].contiguous()
+
+
+def samples(maps: Tensor, **meta: Any) -> list[SegDataSample]:
+    """Training samples of label maps (B, H, W)."""
+    size = tuple(maps.shape[-2:])
+    meta = {**dict(img_shape=size, pad_shape=size, ori_shape=size), **meta}
+    return [SegDataSample(gt_sem_seg=PixelData(data=labels[None]), metainfo=dict(meta)) for labels in maps]
