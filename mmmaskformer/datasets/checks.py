@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mmseg.datasets import BaseSegDataset
-from PIL import Image
 
 from mmmaskformer.errors import UserError
 
@@ -15,8 +14,8 @@ from mmmaskformer.errors import UserError
 class CheckedSegDataset(BaseSegDataset):
     """mmseg's data set with errors that name folder, file and value.
 
-    Missing or empty folders, images without a label map, files that cannot be decoded, and labels that are neither a
-    class nor the ignore index. Files behind a remote ``backend_args`` are left to their backend.
+    Missing or empty folders, images without a label map, and labels that are neither a class nor the ignore index.
+    Files behind a remote ``backend_args`` are left to their backend.
 
     Attributes:
         MAKE_COMMAND: the command that makes the folder, for the error of a missing one.
@@ -50,13 +49,9 @@ class CheckedSegDataset(BaseSegDataset):
         """One sample through the pipeline.
 
         Raises:
-            UserError: a file cannot be decoded, or the label map holds a value that is no class.
+            UserError: the label map holds a value that is no class.
         """
-        try:
-            sample = super().prepare_data(idx)
-        except Exception:
-            self._blame_unreadable_file(self.get_data_info(idx))
-            raise
+        sample = super().prepare_data(idx)
         if isinstance(sample, dict):
             self._check_labels(sample)
         return sample
@@ -77,16 +72,6 @@ class CheckedSegDataset(BaseSegDataset):
                 f"{type(self).__name__}: {len(missing)} of {len(samples)} images have no label map, the first: "
                 f"{missing[0]['img_path']} lacks {missing[0]['seg_map_path']}"
             )
-
-    def _blame_unreadable_file(self, info: dict) -> None:
-        for path in filter(None, (info.get("img_path"), info.get("seg_map_path"))):
-            if not os.path.exists(path):
-                continue
-            try:
-                with Image.open(path) as image:
-                    image.load()
-            except Exception as error:
-                raise UserError(f"{path} is no readable image ({error})") from error
 
     def _check_labels(self, sample: dict) -> None:
         data_samples = sample.get("data_samples")

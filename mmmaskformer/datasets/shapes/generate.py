@@ -19,7 +19,7 @@ from mmmaskformer.errors import UserError
 
 VERSION = 2
 STAMP = "shapes.json"
-# Neighbouring segments of one class differ visibly, and eleven still fit into the red channel; a scene has at most nine.
+# Neighbouring segments of one class differ visibly, and a scene has at most nine: all fit into the red channel.
 SEGMENT_STEP = 23
 PALETTE = [
     [230, 25, 75],
