@@ -58,7 +58,5 @@ def _inputs(head: dict, in_channels: Sequence[int]) -> dict:
         return dict(in_channels=list(in_channels), in_index=list(range(len(in_channels))))
     single = dict(in_channels=in_channels[-1], in_index=len(in_channels) - 1)
     if kind == "DepthwiseSeparableASPPHead":
-        single.update(c1_in_channels=in_channels[0])
-        head.setdefault("c1_channels", 48)
-        head.setdefault("dilations", (1, 12, 24, 36))
+        single.update(c1_in_channels=in_channels[0], c1_channels=48, dilations=(1, 12, 24, 36))
     return single

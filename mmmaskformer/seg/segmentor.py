@@ -27,7 +27,7 @@ class MaskFormerSegmentor(EncoderDecoder):
 
     def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
         # mmseg reads attributes of it, which a plain dict in a script does not have.
-        super().__init__(*args, test_cfg=ConfigDict(test_cfg or dict(mode="whole")), **kwargs)
+        super().__init__(*args, test_cfg=ConfigDict({"mode": "whole", **(test_cfg or {})}), **kwargs)
 
     def _init_decode_head(self, decode_head: dict) -> None:
         if decode_head.get("in_channels") is None:

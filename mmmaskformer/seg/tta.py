@@ -25,7 +25,7 @@ class SemanticTTAModel(BaseTTAModel):
     def __init__(self, module, **kwargs) -> None:
         super().__init__(module, **kwargs)
         # mmseg's segmentors read attributes of it, so a ConfigDict.
-        self.module.test_cfg = ConfigDict(self.module.test_cfg or dict(mode="whole"), scores=True)
+        self.module.test_cfg = ConfigDict({"mode": "whole", **(self.module.test_cfg or {}), "scores": True})
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[SegDataSample]]) -> list[SegDataSample]:
         """One sample an image from its augmented ones, each with ``seg_logits`` (K, H', W')."""

@@ -26,7 +26,13 @@ def test_a_decode_head_gives_embeddings_at_the_finest_stride_and_leaves_the_memo
     embeds, memory = pixel_decoder(stages)
     assert tuple(embeds.shape) == (2, 12, 16, 24)
     assert memory is stages[-1]
-    assert head == dict(type=kind, **HEADS[kind])
+
+
+def test_a_head_is_completed_without_changing_its_config() -> None:
+    head = dict(type="DepthwiseSeparableASPPHead")
+    pixel_decoder = DecodeHeadPixelDecoder(head, in_channels=CHANNELS)
+    assert head == dict(type="DepthwiseSeparableASPPHead")
+    assert pixel_decoder.head.c1_bottleneck.in_channels == CHANNELS[0]
 
 
 @EACH

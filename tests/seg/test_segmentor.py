@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
-from tiny_models import CLASSES, SEGMENTORS, build_segmentor, head_config, label_maps, samples
+from tiny_models import BACKBONE, CLASSES, SEGMENTORS, build_segmentor, head_config, label_maps, samples
 
 from mmmaskformer.seg.segmentor import MaskFormerSegmentor, window_starts
 
@@ -110,6 +110,13 @@ def test_the_stock_segmentors_sliding_window_gives_the_same_with_our_head(size: 
             for model in (ours, stock)
         ]
     assert torch.allclose(*scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("test_cfg", [None, dict(scores=True), dict(mode="slide", crop_size=(64, 64), stride=(40, 40))])
+def test_a_script_may_give_test_cfg_as_a_plain_dict_or_not_at_all(test_cfg: dict | None) -> None:
+    model = MaskFormerSegmentor(backbone=dict(BACKBONE), decode_head=head_config(), test_cfg=test_cfg).eval()
+    (sample,) = model.predict(images(64, 80))
+    assert tuple(sample.pred_sem_seg.data.shape) == (1, 64, 80)
 
 
 @pytest.mark.parametrize("stride", [0, -8, 65])

@@ -1,23 +1,21 @@
-# The release's frozen batch norms train neither statistics nor weights, in every stage.
-norm_cfg = dict(type="BN", requires_grad=False)
-data_preprocessor = dict(
-    type="SegDataPreProcessor",
-    size=(512, 512),
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-    pad_val=0,
-    seg_pad_val=255,
-    test_cfg=dict(size_divisor=32),
-)
 model = dict(
     type="mmmaskformer.MaskFormerSegmentor",
-    data_preprocessor=data_preprocessor,
+    data_preprocessor=dict(
+        type="SegDataPreProcessor",
+        size=(512, 512),
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        test_cfg=dict(size_divisor=32),
+    ),
     backbone=dict(
         type="ResNet",
         depth=50,
         frozen_stages=-1,
-        norm_cfg=norm_cfg,
+        # The release's frozen batch norms train neither statistics nor weights, in every stage.
+        norm_cfg=dict(type="BN", requires_grad=False),
         norm_eval=True,
         style="pytorch",
         init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"),
