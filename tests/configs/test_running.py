@@ -64,3 +64,20 @@ def test_a_config_trains_and_predicts_at_original_size(name: str, ade20k_folder:
     labels = predicted.pred_sem_seg.data
     assert tuple(labels.shape) == (1, 80, 100)
     assert labels.min() >= 0 and labels.max() < 150
+
+
+def test_a_config_predicts_with_its_own_multi_scale_pipeline(ade20k_folder: Path) -> None:
+    torch.manual_seed(0)
+    cfg = small_config("maskformer_swin-t_ade20k", ade20k_folder)
+    (resizes, *_) = cfg.tta_pipeline[-1].transforms
+    for step, side in zip(resizes, (32, 48, 64, 80, 96, 112)):
+        step.update(scale=side)
+    cfg.test_dataloader.dataset.update(data_root=str(ade20k_folder), pipeline=cfg.tta_pipeline)
+    item = DATASETS.build(cfg.test_dataloader.dataset)[0]
+    flips = [sample.flip for sample in item["data_samples"]]
+    assert sorted(flips) == [False] * 6 + [True] * 6
+    model = MODELS.build({**cfg.tta_model, "module": cfg.model}).eval()
+    (predicted,) = model.test_step(pseudo_collate([item]))
+    scores = predicted.seg_logits.data
+    assert tuple(scores.shape) == (150, 80, 100)
+    assert scores.sum(0).max() > 1.5, "a softmax would make every pixel's scores sum to 1"
