@@ -18,7 +18,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from numpy import ndarray
-from torch import Tensor, nn
+from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.apis.config import dataset_classes, dataset_type, iterate_datasets, load_config, sync_dataset_meta
