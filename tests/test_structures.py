@@ -1,0 +1,51 @@
+"""What flows through the house: factorised predictions and ground-truth segments."""
+
+import pytest
+import torch
+
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
+
+
+def test_mask_logits_are_the_dot_product_of_the_queries_asked_for():
+    embeds, pixels = torch.randn(2, 3, 4, 5), torch.randn(3, 5, 6, 7)
+    predictions = MaskPredictions(torch.randn(2, 3, 4, 8), embeds, pixels)
+    expected = (embeds[0, 1, 2][:, None, None] * pixels[1]).sum(0)
+    torch.testing.assert_close(predictions.mask_logits(0, torch.tensor([2, 0]))[1, 0], expected)
+    assert predictions.mask_logits().shape == (3, 4, 6, 7)
+    assert (predictions.num_layers, predictions.num_queries, predictions.num_classes) == (2, 4, 7)
+
+
+def test_segments_are_the_classes_present_in_rising_order_without_void():
+    maps = torch.tensor([[[3, 3], [255, 1]], [[255, 255], [255, 255]], [[0, 0], [0, 0]]])
+    targets = SegmentTargets.from_semantic_maps(maps, num_classes=4, ignore_index=255)
+    assert targets.counts == [2, 0, 1]
+    assert targets.labels.tolist() == [1, 3, 0]
+    assert targets.masks[0].tolist() == [[False, False], [False, True]]
+    assert targets.masks[1].tolist() == [[True, True], [False, False]]
+
+
+def test_an_ignore_index_inside_the_classes_range_is_void_too():
+    targets = SegmentTargets.from_semantic_maps(torch.tensor([[[0, 2]]]), num_classes=3, ignore_index=2)
+    assert targets.labels.tolist() == [0]
+
+
+@pytest.mark.parametrize("label", [4, 254, -1])
+def test_a_label_out_of_range_is_named_with_its_file(label):
+    maps = torch.tensor([[[0]], [[label]]])
+    with pytest.raises(ValueError, match=rf"b\.png: label {label} .* expected 0\.\.3 or the ignore index 255"):
+        SegmentTargets.from_semantic_maps(maps, 4, 255, names=["a.png", "b.png"])
+
+
+def test_segments_of_different_counts_are_padded_and_downsampled_to_the_nearest_pixel():
+    masks = torch.rand(3, 8, 12) > 0.5
+    targets = SegmentTargets.from_segments([torch.tensor([5]), torch.tensor([1, 2])], [masks[:1], masks[1:]])
+    labels, small = targets.padded((2, 3))
+    assert labels.tolist() == [[5, 0], [1, 2]]
+    expected = torch.nn.functional.interpolate(masks[None].float(), size=(2, 3), mode="nearest")[0].flatten(1)
+    torch.testing.assert_close(small[[0, 1, 1], [0, 0, 1]], expected)
+    assert small[0, 1].sum() == 0
+
+
+def test_segments_that_do_not_add_up_are_refused():
+    with pytest.raises(ValueError, match=r"labels \(2,\), masks \(1, 4, 4\) and counts \[2\]"):
+        SegmentTargets(torch.zeros(2, dtype=torch.long), torch.zeros(1, 4, 4, dtype=torch.bool), [2])
