@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+import mmmaskformer  # noqa: F401  (a new process imports this first, and mmseg needs its patches)
+
 
 def run_on_ranks(function: Callable, ranks: int, *args: Any) -> list[Any]:
     """Calls ``function(*args)`` on every rank and returns the results in the order of ranks.
