@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import cv2
+import pytest
+from mmengine.runner import Runner
+from segmenter import write_checkpoint, write_config
+from tiny import make_dataset
+
+from mmmaskformer.apis import draw_predictions, load_config
+
+
+@pytest.mark.parametrize(("loads_truth", "width"), [(True, 3 * 384), (False, 384)])
+def test_a_test_run_draws_panels_or_an_overlay_where_there_is_no_truth(
+    tmp_path: Path, loads_truth: bool, width: int
+) -> None:
+    make_dataset(tmp_path / "data", images=2)
+    config = write_config(tmp_path / "tiny.py", tmp_path / "data")
+    cfg = load_config(config, {"work_dir": str(tmp_path / "run"), "model.decode_head.num_classes": 3})
+    cfg.load_from = str(write_checkpoint(tmp_path / "tiny.pth", config))
+    if not loads_truth:
+        cfg.test_dataloader.dataset.pipeline.pop(1)
+        cfg.test_evaluator.update(format_only=True, output_dir=str(tmp_path / "maps"))
+    draw_predictions(cfg, str(tmp_path / "shown"))
+    Runner.from_cfg(cfg).test()
+    pictures = sorted((tmp_path / "shown").iterdir())
+    assert [path.name for path in pictures] == ["0.png", "1.png"]
+    assert width <= cv2.imread(str(pictures[0])).shape[1] < 1.1 * width
