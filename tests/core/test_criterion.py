@@ -91,11 +91,11 @@ def test_assigner_and_losses_can_be_swapped_by_config():
 
     criterion = MODELS.build(
         dict(
-            type="MaskCriterion",
+            type="mmmaskformer.MaskCriterion",
             num_classes=CLASSES,
             assigner=dict(type="mmmaskformer.FixedAssigner"),
             class_loss=dict(no_object_weight=0.3, loss_weight=2.0),
-            mask_losses=[dict(type="MeanMask"), dict(type="DiceLoss", loss_weight=5.0)],
+            mask_losses=[dict(type="mmmaskformer.MeanMask"), dict(type="mmmaskformer.DiceLoss", loss_weight=5.0)],
         )
     )
     predicted = predictions(queries=CLASSES)

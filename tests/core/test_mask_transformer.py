@@ -64,7 +64,7 @@ def test_pixel_and_transformer_decoder_can_be_swapped_by_config():
             embeds, memory = super().forward(features, padding_mask)
             return torch.nn.functional.avg_pool2d(embeds, 2), memory
 
-    model = build(pixel_decoder=dict(type="CoarsePixelDecoder", norm_groups=4))
+    model = build(pixel_decoder=dict(type="mmmaskformer.CoarsePixelDecoder", norm_groups=4))
     assert model(features()).pixel_embeds.shape[-2:] == (8, 12)
 
 

@@ -120,5 +120,7 @@ def test_a_cost_of_ones_own_can_be_registered_and_swapped_in():
             return cost
 
     truth = SegmentTargets.from_segments([torch.tensor([2])], [torch.ones(1, 32, 48)])
-    assigner = TASK_UTILS.build(dict(type="HungarianAssigner", costs=[dict(type="OnlyQueryZero")]))
+    assigner = TASK_UTILS.build(
+        dict(type="mmmaskformer.HungarianAssigner", costs=[dict(type="mmmaskformer.OnlyQueryZero")])
+    )
     assert assigner(predictions(batch=1), truth).tolist() == [[0]] * LAYERS
