@@ -9,7 +9,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+
+@dataclass
+class PixelEmbeddings:
+    """Per-pixel embeddings with the pixel decoder's last convolution still to come.
+
+    That convolution is linear, and so is the dot product with a mask embedding: ``e . (W * x) = (e W) * x``. A few
+    masks are cheaper as a convolution with as many kernels ``e W`` than as C embeddings of which few directions are
+    used, in the backward pass above all.
+
+    Attributes:
+        features: (B, C', h, w), the convolution's input.
+        weight: (C, C', k, k), k odd; stride 1, padding to the same size.
+        bias: (C,).
+    """
+
+    features: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def dense(self) -> Tensor:
+        """The embeddings (B, C, h, w)."""
+        return self._convolve(self.features, self.weight, self.bias)
+
+    def masks(self, image: int, embeds: Tensor) -> Tensor:
+        """Dot products (R, h, w) of one image's pixels with embeddings (R, C), by the shorter of the two ways."""
+        pixels = self.features[image : image + 1]
+        # torch has no convolution with 0 kernels, but the graph must not end at an image without segments.
+        if not 0 < len(embeds) < len(self.weight):
+            return torch.einsum("rc,chw->rhw", embeds, self._convolve(pixels, self.weight, self.bias)[0])
+        kernels = torch.einsum("rc,cdij->rdij", embeds, self.weight)
+        return self._convolve(pixels, kernels, embeds @ self.bias)[0]
+
+    def float(self) -> PixelEmbeddings:
+        """In fp32."""
+        return PixelEmbeddings(self.features.float(), self.weight.float(), self.bias.float())
+
+    @staticmethod
+    def _convolve(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return F.conv2d(features, weight, bias, padding=weight.shape[-1] // 2)
+
+
+def dense_pixels(pixels: Tensor | PixelEmbeddings) -> Tensor:
+    """Per-pixel embeddings (B, C, h, w), whichever way a pixel decoder gives them."""
+    return pixels if isinstance(pixels, Tensor) else pixels.dense()
 
 
 @dataclass
@@ -22,12 +68,13 @@ class MaskPredictions:
     Attributes:
         class_logits: (L, B, Q, K+1); the last class is "no object".
         mask_embeds: (L, B, Q, C).
-        pixel_embeds: (B, C, h, w), shared by all layers.
+        pixels: what the masks are made of, shared by all layers: embeddings (B, C, h, w), or
+            :class:`PixelEmbeddings`.
     """
 
     class_logits: Tensor
     mask_embeds: Tensor
-    pixel_embeds: Tensor
+    pixels: Tensor | PixelEmbeddings
 
     @property
     def num_layers(self) -> int:
@@ -42,9 +89,31 @@ class MaskPredictions:
         """K, without "no object"."""
         return self.class_logits.shape[-1] - 1
 
+    @property
+    def mask_size(self) -> tuple[int, int]:
+        """(h, w)."""
+        return tuple((self.pixels if isinstance(self.pixels, Tensor) else self.pixels.features).shape[-2:])
+
+    @property
+    def pixel_embeds(self) -> Tensor:
+        """Per-pixel embeddings (B, C, h, w); computed at each call where the last convolution is still to come."""
+        return dense_pixels(self.pixels)
+
+    def float(self) -> MaskPredictions:
+        """In fp32."""
+        return MaskPredictions(self.class_logits.float(), self.mask_embeds.float(), self.pixels.float())
+
     def mask_logits(self, layer: int = -1, queries: Tensor | slice = slice(None)) -> Tensor:
         """Mask logits (B, Q', h, w) of one decoder layer, for all queries or the ones asked for."""
-        return torch.einsum("bqc,bchw->bqhw", self.mask_embeds[layer][:, queries], self.pixel_embeds)
+        return torch.stack(
+            [self.masks_of(image, embeds) for image, embeds in enumerate(self.mask_embeds[layer][:, queries])]
+        )
+
+    def masks_of(self, image: int, embeds: Tensor) -> Tensor:
+        """Mask logits (R, h, w) of one image for any mask embeddings (R, C) of it."""
+        if isinstance(self.pixels, Tensor):
+            return torch.einsum("rc,chw->rhw", embeds, self.pixels[image])
+        return self.pixels.masks(image, embeds)
 
 
 @dataclass

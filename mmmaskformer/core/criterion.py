@@ -99,10 +99,11 @@ class MaskCriterion(BaseModule):
         """
         if not self.deep_supervision:
             predictions = MaskPredictions(
-                predictions.class_logits[-1:], predictions.mask_embeds[-1:], predictions.pixel_embeds
+                predictions.class_logits[-1:], predictions.mask_embeds[-1:], predictions.pixels
             )
         # Products of 256 terms leave fp16's range and costs must be finite, so nothing here is autocast.
-        with torch.autocast(predictions.pixel_embeds.device.type, enabled=False):
+        with torch.autocast(predictions.mask_embeds.device.type, enabled=False):
+            predictions = predictions.float()
             matching = self.assigner(predictions, targets)
             images = torch.repeat_interleave(torch.tensor(targets.counts)).to(matching.device)
             labels = matching.new_full(predictions.class_logits.shape[:3], self.num_classes)
@@ -132,14 +133,14 @@ def matched_mask_logits(predictions: MaskPredictions, counts: Sequence[int], mat
         matching: (L, M) the query of each segment.
 
     Returns:
-        (M, L, h, w) in fp32: for each segment the mask that each layer matched with it.
+        (M, L, h, w): for each segment the mask that each layer matched with it.
     """
     layers = torch.arange(len(matching), device=matching.device)
     logits = []
     for image, queries in enumerate(matching.T.split(list(counts))):
-        embeds = predictions.mask_embeds[layers, image, queries].float()
-        logits.append(torch.einsum("mlc,chw->mlhw", embeds, predictions.pixel_embeds[image].float()))
-    return torch.cat(logits)
+        embeds = predictions.mask_embeds[layers, image, queries]
+        logits.append(predictions.masks_of(image, embeds.flatten(0, 1)))
+    return torch.cat(logits).unflatten(0, (-1, len(layers)))
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions
+from mmmaskformer.structures import MaskPredictions, PixelEmbeddings
 
 from .transformer import SinePositionalEncoding
 
@@ -105,13 +105,13 @@ class MaskTransformer(BaseModule):
 
     def embed(
         self, features: Sequence[Tensor], padding_mask: Tensor | None = None, last_only: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Per-segment embeddings (L, B, Q, C'), mask embeddings (L, B, Q, C) and pixel embeddings (B, C, h, w)."""
+    ) -> tuple[Tensor, Tensor, Tensor | PixelEmbeddings]:
+        """Per-segment embeddings (L, B, Q, C'), mask embeddings (L, B, Q, C) and pixel embeddings."""
         if not self.mask_padding:
             padding_mask = None
         if padding_mask is not None:
             padding_mask = F.interpolate(padding_mask[:, None].float(), size=features[-1].shape[-2:])[:, 0].bool()
-        pixel_embeds, memory = self.pixel_decoder(features, padding_mask)
+        pixels, memory = self.pixel_decoder(features, padding_mask)
         memory = self.input_proj(memory)
         positions = self.positional_encoding(memory, padding_mask)
         segments = self.transformer_decoder(
@@ -122,7 +122,7 @@ class MaskTransformer(BaseModule):
         )
         if last_only:
             segments = segments[-1:]
-        return segments, self.mask_embed(segments), pixel_embeds
+        return segments, self.mask_embed(segments), pixels
 
     def forward(
         self, features: Sequence[Tensor], padding_mask: Tensor | None = None, last_only: bool = False
@@ -134,5 +134,5 @@ class MaskTransformer(BaseModule):
             padding_mask: (B, H, W) bool, True on padding; read only with ``mask_padding``.
             last_only: give the last layer alone (L = 1), which is all that inference reads.
         """
-        segments, mask_embeds, pixel_embeds = self.embed(features, padding_mask, last_only)
-        return MaskPredictions(self.class_embed(segments), mask_embeds, pixel_embeds)
+        segments, mask_embeds, pixels = self.embed(features, padding_mask, last_only)
+        return MaskPredictions(self.class_embed(segments), mask_embeds, pixels)

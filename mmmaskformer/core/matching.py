@@ -126,7 +126,7 @@ class HungarianAssigner:
     def cost(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
         """Weighted cost (L, B, Q, N) in fp32, N the most segments an image; columns past an image's count are void."""
         layers, batch, queries, channels = predictions.mask_embeds.shape
-        labels, masks = targets.padded(predictions.pixel_embeds.shape[-2:])
+        labels, masks = targets.padded(predictions.mask_size)
         cost = torch.zeros(layers, batch, queries, labels.shape[1], device=masks.device)
         for class_cost in self.class_costs:
             cost += class_cost(predictions.class_logits, labels)
@@ -169,7 +169,8 @@ class FixedAssigner:
 
 def describe_non_finite(predictions: MaskPredictions) -> str:
     """Which prediction is not finite, in words: the tensor, and the first decoder layer of those that have layers."""
-    if not predictions.pixel_embeds.isfinite().all():
+    pixels = predictions.pixel_embeds
+    if not pixels.isfinite().all():
         where = "pixel_embeds (the pixel decoder's output)"
     else:
         where = "the mask product (mask_embeds . pixel_embeds overflows)"

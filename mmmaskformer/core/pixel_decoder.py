@@ -9,6 +9,7 @@ from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
 
 from mmmaskformer.registry import MODELS
+from mmmaskformer.structures import PixelEmbeddings
 
 
 class ConvNormAct(nn.Sequential):
@@ -59,7 +60,7 @@ class FPNPixelDecoder(BaseModule):
             if isinstance(module, nn.Conv2d):
                 caffe2_xavier_init(module)
 
-    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> tuple[PixelEmbeddings, Tensor]:
         """Per-pixel embeddings and the memory that the transformer decoder attends to.
 
         Args:
@@ -67,7 +68,8 @@ class FPNPixelDecoder(BaseModule):
             padding_mask: (B, h, w) bool at the coarsest stage; convolutions do not use it.
 
         Returns:
-            pixel embeddings (B, C, h, w) at the finest stride, and the coarsest stage as it came.
+            pixel embeddings at the finest stride, and the coarsest stage as it came. A decoder of one's own may give
+            the embeddings as a tensor (B, C, h, w).
         """
         *finer, coarsest = features
         fused = self.output_convs[-1](coarsest)
@@ -77,4 +79,4 @@ class FPNPixelDecoder(BaseModule):
             projected += F.interpolate(fused, size=projected.shape[-2:], mode="nearest")
             fused = output(projected)
             del projected
-        return self.mask_features(fused), coarsest
+        return PixelEmbeddings(fused, self.mask_features.weight, self.mask_features.bias), coarsest

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import SegmentTargets
+from mmmaskformer.structures import SegmentTargets, dense_pixels
 
 from .samples import check_class_count, padded_size, padding_mask, sample_name, stacked_label_maps
 
@@ -118,8 +118,8 @@ class PerPixelBaselineHead(PerPixelMixin, BaseModule):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Class logits (B, K, h, w)."""
-        pixel_embeds, _ = self.pixel_decoder([features[index] for index in self.in_index])
-        return self.classifier(pixel_embeds)
+        pixels, _ = self.pixel_decoder([features[index] for index in self.in_index])
+        return self.classifier(dense_pixels(pixels))
 
     def layer_logits(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
@@ -171,5 +171,5 @@ class PerPixelBaselinePlusHead(PerPixelMixin, MaskTransformer):
         mask = None
         if self.mask_padding and metas is not None:
             mask = padding_mask(metas, padded_size(metas, features, self.strides), features[0].device)
-        _, mask_embeds, pixel_embeds = self.embed(features, mask, last_only)
-        return torch.einsum("lbqc,bchw->lbqhw", mask_embeds, pixel_embeds).unbind()
+        _, mask_embeds, pixels = self.embed(features, mask, last_only)
+        return torch.einsum("lbqc,bchw->lbqhw", mask_embeds, dense_pixels(pixels)).unbind()

@@ -62,7 +62,7 @@ def test_pixel_and_transformer_decoder_can_be_swapped_by_config():
     class CoarsePixelDecoder(FPNPixelDecoder):
         def forward(self, features, padding_mask=None):
             embeds, memory = super().forward(features, padding_mask)
-            return torch.nn.functional.avg_pool2d(embeds, 2), memory
+            return torch.nn.functional.avg_pool2d(embeds.dense(), 2), memory
 
     model = build(pixel_decoder=dict(type="mmmaskformer.CoarsePixelDecoder", norm_groups=4))
     assert model(features()).pixel_embeds.shape[-2:] == (8, 12)
