@@ -7,8 +7,7 @@ import torch
 from segmenter import write_checkpoint, write_config
 from tiny import CLASSES, make_dataset
 
-from mmmaskformer.apis import load_config
-from mmmaskformer.apis.inferencer import MaskFormerInferencer
+from mmmaskformer.apis import MaskFormerInferencer, load_config
 from mmmaskformer.errors import UserError
 
 
