@@ -1,12 +1,11 @@
 """One random start for mmseg's head and ours."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
+from tiny import run_tool
 
 from mmmaskformer.apis import load_config
 
@@ -17,8 +16,8 @@ PEER, OURS = (ROOT / "configs" / name for name in (
 
 
 def test_both_models_load_their_file_and_see_the_same_in_an_image(tmp_path):
-    command = [sys.executable, str(ROOT / "tools/analysis_tools/same_start.py"), str(PEER), str(tmp_path)]
-    subprocess.run(command, check=True, capture_output=True)
+    result = run_tool("analysis_tools/same_start.py", PEER, tmp_path, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
     init_default_scope("mmseg")
     image, meta = torch.randn(1, 3, 64, 96), [dict(img_shape=(64, 96), ori_shape=(64, 96))]
     scores = []

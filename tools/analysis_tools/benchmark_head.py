@@ -16,18 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 
-import torch  # noqa: E402
-from mmengine.config import ConfigDict  # noqa: E402
-from mmengine.structures import PixelData  # noqa: E402
-from mmseg.registry import MODELS  # noqa: E402
-from mmseg.structures import SegDataSample  # noqa: E402
-
-import mmmaskformer  # noqa: F401, E402  (makes mmseg importable without compiled ops)
-from mmmaskformer.checkpoint import to_mmseg_head  # noqa: E402
-from mmmaskformer.files import atomic_open  # noqa: E402
-from mmmaskformer.structures import MaskPredictions, SegmentTargets  # noqa: E402
+import mmmaskformer  # noqa: F401  (makes mmseg importable without compiled ops)
+from mmmaskformer.checkpoint import to_mmseg_head
+from mmmaskformer.files import atomic_open
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 CHANNELS = (256, 512, 1024, 2048)  # a ResNet-50's stages
 SWIN_B_CHANNELS = (128, 256, 512, 1024)
