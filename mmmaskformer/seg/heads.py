@@ -11,13 +11,14 @@ from torch import Tensor
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.inference import label_map, semantic_scores
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions, SegmentTargets
+from mmmaskformer.structures import MaskPredictions
 
-from .samples import check_class_count, geometry_of, padded_size, padding_mask, sample_name, stacked_label_maps
+from .base import SemanticHead
+from .samples import geometry_of
 
 
 @MODELS.register_module()
-class MaskFormerHead(MaskTransformer):
+class MaskFormerHead(SemanticHead, MaskTransformer):
     """The paper's model with mmseg's calling convention.
 
     Args:
@@ -32,8 +33,6 @@ class MaskFormerHead(MaskTransformer):
         **kwargs: see :class:`mmmaskformer.core.MaskTransformer`.
     """
 
-    align_corners = False
-
     def __init__(
         self,
         in_channels: Sequence[int],
@@ -47,38 +46,18 @@ class MaskFormerHead(MaskTransformer):
         **kwargs,
     ) -> None:
         super().__init__(in_channels=in_channels, num_classes=num_classes, **kwargs)
-        self.in_index = list(range(len(in_channels))) if in_index is None else list(in_index)
-        if len(self.in_index) != len(in_channels):
-            raise ValueError(
-                f"MaskFormerHead: in_index={self.in_index} and in_channels={list(in_channels)} name different numbers "
-                "of stages"
-            )
-        self.strides = list(strides)
-        self.ignore_index = ignore_index
+        self.read_inputs(in_channels, in_index, strides, ignore_index)
         self.inference = inference
         self.order = order
         self.criterion = MODELS.build(
             {"type": "mmmaskformer.MaskCriterion", **(criterion or {})}, default_args=dict(num_classes=num_classes)
         )
 
-    @property
-    def out_channels(self) -> int:
-        """Channels of :meth:`predict`'s scores, for EncoderDecoder."""
-        return self.num_classes
-
-    def check_dataset_meta(self, metainfo: dict) -> None:
-        """Refuse a data set with another number of classes (called before a run's first iteration)."""
-        check_class_count(type(self).__name__, self.num_classes, metainfo)
-
     def forward(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None = None, last_only: bool = False
     ) -> MaskPredictions:
         """Predict from the backbone's outputs; ``metas`` tell the padding where ``mask_padding`` asks for it."""
-        features = [features[index] for index in self.in_index]
-        mask = None
-        if self.mask_padding and metas is not None:
-            mask = padding_mask(metas, padded_size(metas, features, self.strides), features[0].device)
-        return super().forward(features, mask, last_only)
+        return super().forward(self.select(features), self.input_padding(features, metas), last_only)
 
     def loss(
         self, features: Sequence[Tensor], samples: Sequence[SegDataSample], train_cfg: dict | None = None
@@ -89,16 +68,12 @@ class MaskFormerHead(MaskTransformer):
             ValueError: a label out of range (with its value and file), or more segments than queries.
             FloatingPointError: a non-finite prediction.
         """
-        metas = [sample.metainfo for sample in samples]
-        targets = SegmentTargets.from_semantic_maps(
-            stacked_label_maps(samples), self.num_classes, self.ignore_index, [sample_name(meta) for meta in metas]
-        )
-        return self.criterion(self(features, metas), targets)
+        _, targets = self.semantic_targets(samples)
+        return self.criterion(self(features, [sample.metainfo for sample in samples]), targets)
 
     def predict(self, features: Sequence[Tensor], metas: Sequence[dict], test_cfg: dict | None = None) -> Tensor:
         """Semantic scores (B, K, H, W) at padded input size, as EncoderDecoder expects them."""
-        size = padded_size(metas, [features[index] for index in self.in_index], self.strides)
-        return semantic_scores(self(features, metas, last_only=True), size)
+        return semantic_scores(self(features, metas, last_only=True), self.input_size(features, metas))
 
     @torch.no_grad()
     def predict_labels(

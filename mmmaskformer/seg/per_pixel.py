@@ -12,32 +12,17 @@ from torch import Tensor, nn
 
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import SegmentTargets, dense_pixels
+from mmmaskformer.structures import dense_pixels
 
-from .samples import check_class_count, padded_size, padding_mask, sample_name, stacked_label_maps
+from .base import SemanticHead
 
 
-class PerPixelMixin:
+class PerPixelHead(SemanticHead):
     """Cross-entropy and scores of per-pixel logits, with mmseg's calling convention.
 
     A class that mixes this in gives ``layer_logits(features, metas, last_only) -> [(B, K, h, w), ...]``, one a
     supervised layer.
     """
-
-    align_corners = False
-    num_classes: int
-    in_index: list[int]
-    strides: list[int]
-    ignore_index: int
-
-    @property
-    def out_channels(self) -> int:
-        """Channels of :meth:`predict`'s scores, for EncoderDecoder."""
-        return self.num_classes
-
-    def check_dataset_meta(self, metainfo: dict) -> None:
-        """Refuse a data set with another number of classes (called before a run's first iteration)."""
-        check_class_count(type(self).__name__, self.num_classes, metainfo)
 
     def layer_logits(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
@@ -52,13 +37,9 @@ class PerPixelMixin:
         Raises:
             ValueError: a label out of range, with its value and file.
         """
-        metas = [sample.metainfo for sample in samples]
-        maps = stacked_label_maps(samples).long()
-        # Targets are the maps themselves; this is for the check and its message.
-        SegmentTargets.from_semantic_maps(
-            maps, self.num_classes, self.ignore_index, [sample_name(meta) for meta in metas]
-        )
-        layers = self.layer_logits(features, metas, last_only=False)
+        # Targets are the maps themselves; the segments are made for the check and its message.
+        maps, _ = self.semantic_targets(samples)
+        layers = self.layer_logits(features, [sample.metainfo for sample in samples], last_only=False)
         losses = {}
         for index, logits in enumerate(layers):
             logits = F.interpolate(logits.float(), size=maps.shape[-2:], mode="bilinear", align_corners=False)
@@ -70,13 +51,12 @@ class PerPixelMixin:
 
     def predict(self, features: Sequence[Tensor], metas: Sequence[dict], test_cfg: dict | None = None) -> Tensor:
         """Class logits (B, K, H, W) at padded input size."""
-        size = padded_size(metas, [features[index] for index in self.in_index], self.strides)
         logits = self.layer_logits(features, metas, last_only=True)[-1]
-        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        return F.interpolate(logits, size=self.input_size(features, metas), mode="bilinear", align_corners=False)
 
 
 @MODELS.register_module()
-class PerPixelBaselineHead(PerPixelMixin, BaseModule):
+class PerPixelBaselineHead(PerPixelHead, BaseModule):
     """PerPixelBaseline: the pixel decoder and a 1x1 convolution to class logits.
 
     Args:
@@ -102,9 +82,7 @@ class PerPixelBaselineHead(PerPixelMixin, BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.num_classes = num_classes
-        self.in_index = list(range(len(in_channels))) if in_index is None else list(in_index)
-        self.strides = list(strides)
-        self.ignore_index = ignore_index
+        self.read_inputs(in_channels, in_index, strides, ignore_index)
         self.pixel_decoder = MODELS.build(
             {"type": "mmmaskformer.FPNPixelDecoder", **(pixel_decoder or {})},
             default_args=dict(in_channels=in_channels, channels=channels, mask_dim=channels),
@@ -118,7 +96,7 @@ class PerPixelBaselineHead(PerPixelMixin, BaseModule):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Class logits (B, K, h, w)."""
-        pixels, _ = self.pixel_decoder([features[index] for index in self.in_index])
+        pixels, _ = self.pixel_decoder(self.select(features))
         return self.classifier(dense_pixels(pixels))
 
     def layer_logits(
@@ -129,7 +107,7 @@ class PerPixelBaselineHead(PerPixelMixin, BaseModule):
 
 
 @MODELS.register_module()
-class PerPixelBaselinePlusHead(PerPixelMixin, MaskTransformer):
+class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
     """PerPixelBaseline+: N = K queries whose masks are the class logits, cross-entropy after every decoder layer.
 
     Args:
@@ -155,9 +133,7 @@ class PerPixelBaselinePlusHead(PerPixelMixin, MaskTransformer):
         super().__init__(
             in_channels=in_channels, num_classes=num_classes, num_queries=num_classes, classify=False, **kwargs
         )
-        self.in_index = list(range(len(in_channels))) if in_index is None else list(in_index)
-        self.strides = list(strides)
-        self.ignore_index = ignore_index
+        self.read_inputs(in_channels, in_index, strides, ignore_index)
 
     def forward(self, features: Sequence[Tensor], metas: Sequence[dict] | None = None) -> Tensor:
         """Class logits (B, K, h, w) of the last layer."""
@@ -167,9 +143,6 @@ class PerPixelBaselinePlusHead(PerPixelMixin, MaskTransformer):
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
     ) -> Sequence[Tensor]:
         """Class logits of every decoder layer, or of the last."""
-        features = [features[index] for index in self.in_index]
-        mask = None
-        if self.mask_padding and metas is not None:
-            mask = padding_mask(metas, padded_size(metas, features, self.strides), features[0].device)
-        _, mask_embeds, pixels = self.embed(features, mask, last_only)
+        padding = self.input_padding(features, metas)
+        _, mask_embeds, pixels = self.embed(self.select(features), padding, last_only)
         return torch.einsum("lbqc,bchw->lbqhw", mask_embeds, dense_pixels(pixels)).unbind()
