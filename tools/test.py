@@ -9,6 +9,7 @@ from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from mmmaskformer import apis
+from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
 
 
@@ -49,6 +50,7 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     apis.check_checkpoint_fits(apis.bare_model(runner), args.checkpoint)
     runner.test()
+    leave_cpu_process_group()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from mmmaskformer import apis
+from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
 
 
@@ -51,6 +52,7 @@ def main() -> None:
     if cfg.get("load_from"):
         apis.check_checkpoint_fits(apis.bare_model(runner), cfg.load_from, whole=cfg.get("resume", False))
     runner.train()
+    leave_cpu_process_group()
 
 
 if __name__ == "__main__":

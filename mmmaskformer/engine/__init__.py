@@ -1,7 +1,7 @@
 """What runs around a model: hooks, mixed precision and processes on the CPU."""
 
 from .amp import CPUAmpOptimWrapper
-from .distributed import end_with_launcher, has_gpu, init_cpu_process_group
+from .distributed import end_with_launcher, has_gpu, init_cpu_process_group, leave_cpu_process_group
 from .hooks import DatasetMetaCheckHook
 from .label_maps import LabelMapWriterHook, write_label_map
 
@@ -12,5 +12,6 @@ __all__ = [
     "end_with_launcher",
     "has_gpu",
     "init_cpu_process_group",
+    "leave_cpu_process_group",
     "write_label_map",
 ]
