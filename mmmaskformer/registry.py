@@ -20,7 +20,7 @@ MODELS = Registry(
     "model",
     scope=SCOPE,
     parent=MMENGINE_MODELS,
-    locations=["mmmaskformer.core", "mmmaskformer.backbones", "mmmaskformer.seg"],
+    locations=["mmmaskformer.core", "mmmaskformer.backbones", "mmmaskformer.seg", "mmmaskformer.det"],
 )
 TASK_UTILS = Registry("task util", scope=SCOPE, parent=MMENGINE_TASK_UTILS, locations=["mmmaskformer.core"])
 DATASETS = Registry("dataset", scope=SCOPE, parent=MMENGINE_DATASETS, locations=["mmmaskformer.datasets"])

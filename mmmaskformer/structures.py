@@ -70,11 +70,13 @@ class MaskPredictions:
         mask_embeds: (L, B, Q, C).
         pixels: what the masks are made of, shared by all layers: embeddings (B, C, h, w), or
             :class:`PixelEmbeddings`.
+        boxes: (L, B, Q, 4) normalised (cx, cy, w, h) where a model predicts them (Table 5), else None.
     """
 
     class_logits: Tensor
     mask_embeds: Tensor
     pixels: Tensor | PixelEmbeddings
+    boxes: Tensor | None = None
 
     @property
     def num_layers(self) -> int:
@@ -101,7 +103,13 @@ class MaskPredictions:
 
     def float(self) -> MaskPredictions:
         """In fp32."""
-        return MaskPredictions(self.class_logits.float(), self.mask_embeds.float(), self.pixels.float())
+        boxes = None if self.boxes is None else self.boxes.float()
+        return MaskPredictions(self.class_logits.float(), self.mask_embeds.float(), self.pixels.float(), boxes)
+
+    def last_layer(self) -> MaskPredictions:
+        """What the last decoder layer says (L = 1)."""
+        boxes = None if self.boxes is None else self.boxes[-1:]
+        return MaskPredictions(self.class_logits[-1:], self.mask_embeds[-1:], self.pixels, boxes)
 
     def mask_logits(self, layer: int = -1, queries: Tensor | slice = slice(None)) -> Tensor:
         """Mask logits (B, Q', h, w) of one decoder layer, for all queries or the ones asked for."""
@@ -144,7 +152,12 @@ class SegmentTargets:
 
     @classmethod
     def from_semantic_maps(
-        cls, maps: Tensor, num_classes: int, ignore_index: int, names: Sequence[str] | None = None
+        cls,
+        maps: Tensor,
+        num_classes: int,
+        ignore_index: int,
+        names: Sequence[str] | None = None,
+        first_class: int = 0,
     ) -> SegmentTargets:
         """Each class present in a label map is one segment, in rising order of class.
 
@@ -153,6 +166,7 @@ class SegmentTargets:
             num_classes: K.
             ignore_index: label of void pixels.
             names: what each map is called in an error, for instance its file.
+            first_class: classes below it are no segments, for instance things whose instances come from elsewhere.
 
         Raises:
             ValueError: a label is neither in 0..K-1 nor the ignore index; names the label and the map.
@@ -174,34 +188,51 @@ class SegmentTargets:
                 f"the ignore index {ignore_index}. Does num_classes={num_classes} fit the data set, and should "
                 "reduce_zero_label be set?"
             )
-        images, labels = present[:, :num_classes].nonzero(as_tuple=True)
-        images, labels = images.to(maps.device), labels.to(maps.device)
-        return cls(labels, maps[images] == labels[:, None, None], present[:, :num_classes].sum(1).tolist())
+        present = present[:, first_class:num_classes]
+        images, labels = (index.to(maps.device) for index in present.nonzero(as_tuple=True))
+        labels += first_class
+        return cls(labels, maps[images] == labels[:, None, None], present.sum(1).tolist())
 
     @classmethod
     def from_segments(cls, labels: Sequence[Tensor], masks: Sequence[Tensor]) -> SegmentTargets:
         """From the labels (N,) and masks (N, H, W) of each image, all of one size."""
         return cls(torch.cat(list(labels)).long(), torch.cat(list(masks)).bool(), [len(label) for label in labels])
 
+    def with_more(self, others: SegmentTargets) -> SegmentTargets:
+        """Each image's segments followed by ``others``' of the same image: instances of things, then stuff."""
+        labels, masks = (
+            torch.cat([part for image in zip(ours.split(self.counts), theirs.split(others.counts)) for part in image])
+            for ours, theirs in ((self.labels, others.labels), (self.masks, others.masks))
+        )
+        return SegmentTargets(labels, masks, [ours + theirs for ours, theirs in zip(self.counts, others.counts)])
+
+    def pad(self, values: Tensor) -> Tensor:
+        """(M, ...) values of the segments as (B, N, ...), N the most segments an image, padded with 0."""
+        most = max(self.counts)
+        place = torch.cat([torch.arange(count) + image * most for image, count in enumerate(self.counts)])
+        padded = values.new_zeros(len(self.counts) * most, *values.shape[1:])
+        padded[place.to(values.device)] = values
+        return padded.unflatten(0, (len(self.counts), most))
+
     def padded(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Labels (B, N) and masks (B, N, h*w) float at ``size`` (h, w), N the most segments an image, padded with 0.
 
         Masks are downsampled to the nearest pixel, as the reference release's matcher does.
         """
-        batch, most = len(self.counts), max(self.counts)
-        place = torch.cat([torch.arange(count) + image * most for image, count in enumerate(self.counts)]).to(
-            self.labels.device
-        )
-        labels = self.labels.new_zeros(batch * most)
-        labels[place] = self.labels
         small = self.masks[
             :,
             nearest_index(self.masks.shape[-2], size[0], self.masks.device)[:, None],
             nearest_index(self.masks.shape[-1], size[1], self.masks.device),
         ]
-        masks = torch.zeros(batch * most, size[0] * size[1], device=self.masks.device)
-        masks[place] = small.flatten(1).float()
-        return labels.view(batch, most), masks.view(batch, most, -1)
+        return self.pad(self.labels), self.pad(small.flatten(1).float())
+
+
+def padding_mask(sizes: Sequence[tuple[int, int]], size: tuple[int, int], device: torch.device) -> Tensor:
+    """(B, H, W) bool, True where a padded batch of ``size`` is not image; images of ``sizes`` lie top left."""
+    mask = torch.ones(len(sizes), *size, dtype=torch.bool, device=device)
+    for index, (height, width) in enumerate(sizes):
+        mask[index, :height, :width] = False
+    return mask
 
 
 def nearest_index(size: int, new_size: int, device: torch.device) -> Tensor:

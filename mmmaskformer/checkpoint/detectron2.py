@@ -1,4 +1,4 @@
-"""The reference release's (Detectron2) weights -> a mmseg model with our head.
+"""The reference release's (Detectron2) weights -> a mmseg or mmdet model with our head.
 
 Backbones become mmseg's ``ResNet`` (torchvision's names, as ``ResNetV1c`` for the deeplab stem) and
 ``SwinTransformer``. Mostly names change; Swin's patch merging also changes the order of its input channels.
@@ -14,10 +14,11 @@ from torch import Tensor
 
 # (pattern, replacement) for every key of the release; the first that matches is taken.
 HEAD_RULES = [
-    (r"sem_seg_head\.pixel_decoder\.mask_features\.(.+)", r"decode_head.pixel_decoder.mask_features.\1"),
-    (r"sem_seg_head\.predictor\.transformer\.decoder\.(.+)", r"decode_head.transformer_decoder.\1"),
-    (r"sem_seg_head\.predictor\.(query_embed|input_proj|class_embed|mask_embed)\.(.+)", r"decode_head.\1.\2"),
-    (r"sem_seg_head\.predictor\.(weight|bias)", r"decode_head.classifier.\1"),
+    (r"sem_seg_head\.pixel_decoder\.(mask_features|input_proj)\.(.+)", r"{head}.pixel_decoder.\1.\2"),
+    (r"sem_seg_head\.pixel_decoder\.transformer\.encoder\.(.+)", r"{head}.pixel_decoder.encoder.\1"),
+    (r"sem_seg_head\.predictor\.transformer\.decoder\.(.+)", r"{head}.transformer_decoder.\1"),
+    (r"sem_seg_head\.predictor\.(query_embed|input_proj|class_embed|mask_embed)\.(.+)", r"{head}.\1.\2"),
+    (r"sem_seg_head\.predictor\.(weight|bias)", r"{head}.classifier.\1"),
 ]
 RESNET_RULES = [
     (r"backbone\.stem\.conv1\.weight", r"backbone.conv1.weight"),
@@ -46,20 +47,23 @@ SWIN_RULES = [
 DROPPED = {"criterion.empty_weight"}
 
 
-def from_detectron2(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of the release's semantic or per-pixel model under our names.
+def from_detectron2(state_dict: Mapping[str, Tensor], head: str = "decode_head") -> dict[str, Tensor]:
+    """State dict of the release's model under our names.
+
+    Args:
+        state_dict: of a semantic, per-pixel or panoptic model of the release.
+        head: the head's name, "decode_head" in a mmseg model and "panoptic_head" in a mmdet one.
 
     Raises:
         KeyError: a key that no rule covers; nothing is dropped in silence.
     """
     deeplab_stem = "backbone.stem.conv3.weight" in state_dict
     rules = HEAD_RULES + (DEEPLAB_STEM_RULES if deeplab_stem else []) + RESNET_RULES + SWIN_RULES
-    levels = [int(m[1]) for key in state_dict if (m := re.match(r"sem_seg_head\.pixel_decoder\.layer_(\d)\.", key))]
     converted, unknown = {}, []
     for key, value in state_dict.items():
         if key in DROPPED:
             continue
-        new_key = _pixel_decoder_key(key, max(levels, default=0)) or _by_rules(key, rules)
+        new_key = _pixel_decoder_key(key, head) or _by_rules(key, rules, head)
         if new_key is None:
             unknown.append(key)
             continue
@@ -71,22 +75,22 @@ def from_detectron2(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
-def _pixel_decoder_key(key: str, levels: int) -> str | None:
+def _pixel_decoder_key(key: str, head: str) -> str | None:
     """The release counts levels from the finest, 1, to the coarsest; so do we, from 0."""
     match = re.fullmatch(r"sem_seg_head\.pixel_decoder\.(adapter|layer)_(\d)\.(norm\.)?(weight|bias)", key)
     if match is None:
         return None
     kind, level, norm, name = match.groups()
     module = "lateral_convs" if kind == "adapter" else "output_convs"
-    return f"decode_head.pixel_decoder.{module}.{int(level) - 1}.{'norm' if norm else 'conv'}.{name}"
+    return f"{head}.pixel_decoder.{module}.{int(level) - 1}.{'norm' if norm else 'conv'}.{name}"
 
 
-def _by_rules(key: str, rules: list[tuple[str, str]]) -> str | None:
+def _by_rules(key: str, rules: list[tuple[str, str]], head: str) -> str | None:
     for pattern, replacement in rules:
         if match := re.fullmatch(pattern, key):
             index = int(match[1]) if match.groups() and match[1].isdigit() else 0
             new_key = match.expand(replacement)
-            return new_key.format(stage=index - 1, first=3 * (index - 1), second=3 * (index - 1) + 1)
+            return new_key.format(head=head, stage=index - 1, first=3 * (index - 1), second=3 * (index - 1) + 1)
     return None
 
 

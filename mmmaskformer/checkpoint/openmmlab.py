@@ -1,4 +1,7 @@
-"""mmseg's (and mmdet's) own MaskFormerHead <-> our head: only names change."""
+"""mmseg's and mmdet's own MaskFormerHead <-> our heads: only names change.
+
+mmdet's goes by ``prefix="panoptic_head."``.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,12 @@ NAMES = [
     (r"pixel_decoder\.lateral_convs\.(\d)\.norm\.(.+)", "pixel_decoder.lateral_convs.{0}.gn.{1}"),
     (r"pixel_decoder\.output_convs\.(\d)\.conv\.(.+)", "pixel_decoder.output_convs.{0}.conv.{1}"),
     (r"pixel_decoder\.output_convs\.(\d)\.norm\.(.+)", "pixel_decoder.output_convs.{0}.gn.{1}"),
+    (r"pixel_decoder\.input_proj\.(.+)", "pixel_decoder.encoder_in_proj.{0}"),
+    (r"pixel_decoder\.encoder\.layers\.(\d+)\.self_attn\.(.+)", "pixel_decoder.encoder.layers.{0}.self_attn.attn.{1}"),
+    (r"pixel_decoder\.encoder\.layers\.(\d+)\.linear1\.(.+)", "pixel_decoder.encoder.layers.{0}.ffn.layers.0.0.{1}"),
+    (r"pixel_decoder\.encoder\.layers\.(\d+)\.linear2\.(.+)", "pixel_decoder.encoder.layers.{0}.ffn.layers.1.{1}"),
+    (r"pixel_decoder\.encoder\.layers\.(\d+)\.norm1\.(.+)", "pixel_decoder.encoder.layers.{0}.norms.0.{1}"),
+    (r"pixel_decoder\.encoder\.layers\.(\d+)\.norm2\.(.+)", "pixel_decoder.encoder.layers.{0}.norms.1.{1}"),
     (r"transformer_decoder\.layers\.(\d+)\.self_attn\.(.+)", "transformer_decoder.layers.{0}.self_attn.attn.{1}"),
     (r"transformer_decoder\.layers\.(\d+)\.multihead_attn\.(.+)", "transformer_decoder.layers.{0}.cross_attn.attn.{1}"),
     (r"transformer_decoder\.layers\.(\d+)\.linear1\.(.+)", "transformer_decoder.layers.{0}.ffn.layers.0.0.{1}"),
@@ -38,13 +47,15 @@ def to_mmseg_head(state_dict: Mapping[str, Tensor], prefix: str = "decode_head."
         KeyError: a key of the head that no rule covers.
     """
     levels = _coarsest(state_dict, prefix, r"pixel_decoder\.output_convs\.(\d)\.")
+    encodes = any(key.startswith(f"{prefix}pixel_decoder.encoder.") for key in state_dict)
+    last = "encoder_out_proj" if encodes else "last_feat_conv"
     renamed = {}
     for key, value in state_dict.items():
         inside = key.removeprefix(prefix)
         # mmdet keeps the coarsest level's convolution apart.
         if match := re.fullmatch(rf"pixel_decoder\.output_convs\.{levels}\.(conv|norm)\.(.+)", inside):
             name = "conv" if match[1] == "conv" else "gn"
-            inside = f"pixel_decoder.last_feat_conv.{name}.{match[2]}"
+            inside = f"pixel_decoder.{last}.{name}.{match[2]}"
         elif key.startswith(prefix):
             inside = _rename(inside)
         renamed[(prefix if key.startswith(prefix) else "") + inside] = value
@@ -61,7 +72,7 @@ def from_mmseg_head(state_dict: Mapping[str, Tensor], prefix: str = "decode_head
     renamed = {}
     for key, value in state_dict.items():
         inside = key.removeprefix(prefix)
-        if match := re.fullmatch(r"pixel_decoder\.last_feat_conv\.(conv|gn)\.(.+)", inside):
+        if match := re.fullmatch(r"pixel_decoder\.(?:last_feat_conv|encoder_out_proj)\.(conv|gn)\.(.+)", inside):
             name = "conv" if match[1] == "conv" else "norm"
             inside = f"pixel_decoder.output_convs.{levels}.{name}.{match[2]}"
         elif key.startswith(prefix):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmmaskformer.registry import MODELS, TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
+from .boxes import BoxLoss, boxes_of_masks, normalised
 from .mask_losses import MaskLoss, mask_losses
 
 
@@ -66,6 +67,7 @@ class MaskCriterion(BaseModule):
         assigner: config of the matching; HungarianAssigner by default, FixedAssigner for MaskFormer-fixed.
         class_loss: config of the classification loss.
         mask_losses: configs of the mask losses; focal 20 and dice 1 by default. Add "loss_weight" to change a weight.
+        box_losses: configs of losses of the matched boxes (Table 5), for a model that predicts boxes; none by default.
         deep_supervision: the same loss after every decoder layer (Sec. 4.1), not after the last alone.
     """
 
@@ -75,6 +77,7 @@ class MaskCriterion(BaseModule):
         assigner: dict | None = None,
         class_loss: dict | None = None,
         mask_losses: Sequence[dict] | None = None,
+        box_losses: Sequence[dict] = (),
         deep_supervision: bool = True,
     ) -> None:
         super().__init__()
@@ -87,6 +90,7 @@ class MaskCriterion(BaseModule):
         )
         mask_losses = mask_losses or [dict(type="mmmaskformer.FocalLoss"), dict(type="mmmaskformer.DiceLoss")]
         self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
+        self.box_losses: Sequence[BoxLoss] = nn.ModuleList(MODELS.build(loss) for loss in box_losses)
 
     def forward(self, predictions: MaskPredictions, targets: SegmentTargets) -> dict[str, Tensor]:
         """Weighted losses by name.
@@ -94,12 +98,16 @@ class MaskCriterion(BaseModule):
         The last layer's are ``loss_cls`` and the mask losses' names; layer i's carry the prefix ``d{i}.``, as mmdet's.
 
         Raises:
-            ValueError: more segments than queries in an image.
+            ValueError: more segments than queries in an image, or box losses without predicted boxes or the reverse.
             FloatingPointError: a prediction is not finite.
         """
         if not self.deep_supervision:
-            predictions = MaskPredictions(
-                predictions.class_logits[-1:], predictions.mask_embeds[-1:], predictions.pixels
+            predictions = predictions.last_layer()
+        if bool(len(self.box_losses)) != (predictions.boxes is not None):
+            raise ValueError(
+                f"MaskCriterion has {len(self.box_losses)} box losses but the head predicts "
+                f"{'no ' if predictions.boxes is None else ''}boxes: set predict_boxes in the head and box_losses in "
+                "the criterion together"
             )
         # Products of 256 terms leave fp16's range and costs must be finite, so nothing here is autocast.
         with torch.autocast(predictions.mask_embeds.device.type, enabled=False):
@@ -108,7 +116,8 @@ class MaskCriterion(BaseModule):
             images = torch.repeat_interleave(torch.tensor(targets.counts)).to(matching.device)
             labels = matching.new_full(predictions.class_logits.shape[:3], self.num_classes)
             layers = torch.arange(len(matching), device=matching.device)[:, None].expand_as(matching)
-            labels[layers, images.expand_as(matching), matching] = targets.labels.expand_as(matching)
+            matched = (layers, images.expand_as(matching), matching)
+            labels[matched] = targets.labels.expand_as(matching)
             by_name = {"loss_cls": self.class_loss(predictions.class_logits, labels)}
 
             logits = matched_mask_logits(predictions, targets.counts, matching)
@@ -116,6 +125,11 @@ class MaskCriterion(BaseModule):
             num_segments = mean_over_ranks(values.new_tensor([len(targets)])).clamp(min=1)
             per_layer = values.sum(1) / num_segments
             by_name.update({loss.loss_name: value for loss, value in zip(self.mask_losses, per_layer)})
+            if predictions.boxes is not None:
+                boxes = normalised(boxes_of_masks(targets.masks), targets.masks.shape[-2:])
+                for loss in self.box_losses:
+                    value = loss(predictions.boxes[matched], boxes.expand(len(matching), -1, -1)).sum(1)
+                    by_name[loss.loss_name] = value / num_segments * loss.loss_weight
         last = predictions.num_layers - 1
         return {
             name if layer == last else f"d{layer}.{name}": values[layer]

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mmmaskformer.registry import MODELS
 
+from .losses import WeightedLoss
 from .numerics import BilinearAdjoint, binary_cross_entropy_terms, power, rows_per_chunk
 
 
@@ -42,23 +42,12 @@ class MaskPixels:
         return x.matmul(self.targets.mT).squeeze(-1)
 
 
-class MaskLoss(BaseModule):
+class MaskLoss(WeightedLoss):
     """A loss between mask logits and binary masks.
 
     A subclass says what it is in ``forward``; one that also knows its derivative overrides ``value_and_slope``, which
     spares autograd the full-resolution temporaries.
-
-    Args:
-        loss_weight: factor in the total.
-        loss_name: key in the log; must hold "loss" for MMEngine to add it to the total.
     """
-
-    def __init__(self, loss_weight: float, loss_name: str) -> None:
-        super().__init__()
-        if "loss" not in loss_name:
-            raise ValueError(f"{type(self).__name__}: loss_name={loss_name!r} must contain 'loss' to be trained")
-        self.loss_weight = loss_weight
-        self.loss_name = loss_name
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Unweighted loss (m, l) of mask logits (m, l, P) against targets (m, 1, P), floats 0 or 1."""

@@ -44,6 +44,7 @@ class MaskTransformer(BaseModule):
         enforce_input_projection: project the memory with a 1x1 convolution even where its width already fits.
         mask_padding: hide padding from the decoder's attention and run positions over the valid area, as mmdet does.
             Off as in the reference release, whose weights expect it off.
+        predict_boxes: build DETR's box head too (Table 5: matching by box), normalised (cx, cy, w, h) of each query.
         classify: build the class head; the per-pixel baselines have none.
     """
 
@@ -59,6 +60,7 @@ class MaskTransformer(BaseModule):
         positional_encoding: dict | None = None,
         enforce_input_projection: bool = False,
         mask_padding: bool = False,
+        predict_boxes: bool = False,
         classify: bool = True,
         init_cfg: dict | None = None,
     ) -> None:
@@ -96,6 +98,7 @@ class MaskTransformer(BaseModule):
         if classify:
             self.class_embed = nn.Linear(channels, num_classes + 1)
         self.mask_embed = MLP(channels, channels, mask_dim, num_layers=3)
+        self.box_embed = MLP(channels, channels, 4, num_layers=3) if predict_boxes else None
 
     def init_weights(self) -> None:
         super().init_weights()
@@ -135,4 +138,5 @@ class MaskTransformer(BaseModule):
             last_only: give the last layer alone (L = 1), which is all that inference reads.
         """
         segments, mask_embeds, pixels = self.embed(features, padding_mask, last_only)
-        return MaskPredictions(self.class_embed(segments), mask_embeds, pixels)
+        boxes = None if self.box_embed is None else self.box_embed(segments).sigmoid()
+        return MaskPredictions(self.class_embed(segments), mask_embeds, pixels, boxes)

@@ -14,6 +14,7 @@ from torch import Tensor
 from mmmaskformer.registry import TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
+from .boxes import BoxCost, boxes_of_masks, normalised
 from .numerics import binary_cross_entropy_terms, power, rows_per_chunk
 
 PRODUCT_ROWS = 128  # queries whose masks are made at once, over all layers; bounds memory to PRODUCT_ROWS x B x h x w
@@ -85,14 +86,16 @@ class HungarianAssigner:
     the host once a step.
 
     Args:
-        costs: configs of the costs; the paper's class 1, focal 20 and dice 1 by default.
+        costs: configs of the costs; the paper's class 1, focal 20 and dice 1 by default. By box (Table 5): ClassCost,
+            BoxL1Cost and GIoUCost; masks are not made then.
     """
 
     def __init__(self, costs: Sequence[dict] | None = None) -> None:
         default = [dict(type=f"mmmaskformer.{name}") for name in ("ClassCost", "FocalCost", "DiceCost")]
         built = [TASK_UTILS.build(cost) for cost in (costs or default)]
         self.mask_costs = [cost for cost in built if isinstance(cost, MaskCost)]
-        self.class_costs = [cost for cost in built if not isinstance(cost, MaskCost)]
+        self.box_costs = [cost for cost in built if isinstance(cost, BoxCost)]
+        self.class_costs = [cost for cost in built if not isinstance(cost, MaskCost | BoxCost)]
 
     @torch.no_grad()
     def __call__(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
@@ -130,6 +133,12 @@ class HungarianAssigner:
         cost = torch.zeros(layers, batch, queries, labels.shape[1], device=masks.device)
         for class_cost in self.class_costs:
             cost += class_cost(predictions.class_logits, labels)
+        if self.box_costs:
+            if predictions.boxes is None:
+                names = ", ".join(type(box_cost).__name__ for box_cost in self.box_costs)
+                raise ValueError(f"{names}: the model predicts no boxes; set predict_boxes=True in the head")
+            boxes = targets.pad(normalised(boxes_of_masks(targets.masks), targets.masks.shape[-2:]))
+            cost += sum(box_cost(predictions.boxes, boxes) * box_cost.weight for box_cost in self.box_costs)
         if self.mask_costs:
             pixels = predictions.pixel_embeds.float().flatten(2)
             embeds = predictions.mask_embeds.float().transpose(0, 1).reshape(batch, layers * queries, channels)
@@ -174,8 +183,9 @@ def describe_non_finite(predictions: MaskPredictions) -> str:
         where = "pixel_embeds (the pixel decoder's output)"
     else:
         where = "the mask product (mask_embeds . pixel_embeds overflows)"
-        for name in ("class_logits", "mask_embeds"):
-            finite = getattr(predictions, name).flatten(1).isfinite().all(1)
+        for name in ("class_logits", "mask_embeds", "boxes"):
+            value = getattr(predictions, name)
+            finite = torch.ones(1) if value is None else value.flatten(1).isfinite().all(1)
             if not finite.all():
                 where = f"{name} of decoder layer {int(finite.logical_not().nonzero()[0])}"
                 break

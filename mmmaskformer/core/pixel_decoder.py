@@ -72,6 +72,10 @@ class FPNPixelDecoder(BaseModule):
             the embeddings as a tensor (B, C, h, w).
         """
         *finer, coarsest = features
+        return self.fuse(finer, coarsest), coarsest
+
+    def fuse(self, finer: Sequence[Tensor], coarsest: Tensor) -> PixelEmbeddings:
+        """The top-down path from the coarsest map to the finest stride's embeddings."""
         fused = self.output_convs[-1](coarsest)
         for stage, lateral, output in zip(finer[::-1], self.lateral_convs[::-1], self.output_convs[-2::-1]):
             projected = lateral(stage)
@@ -79,4 +83,52 @@ class FPNPixelDecoder(BaseModule):
             projected += F.interpolate(fused, size=projected.shape[-2:], mode="nearest")
             fused = output(projected)
             del projected
-        return PixelEmbeddings(fused, self.mask_features.weight, self.mask_features.bias), coarsest
+        return PixelEmbeddings(fused, self.mask_features.weight, self.mask_features.bias)
+
+
+@MODELS.register_module()
+class TransformerEncoderPixelDecoder(FPNPixelDecoder):
+    """The FPN with a transformer encoder over the coarsest stage ("6 Enc", panoptic models with ResNet, Sec. 4.1).
+
+    The encoder's output starts the top-down path and is the memory that the transformer decoder attends to.
+
+    Args:
+        in_channels: channels of the backbone's stages, finest first.
+        channels: width of decoder and encoder.
+        mask_dim: C, channels of the per-pixel embeddings.
+        norm_groups: groups of every GroupNorm; must divide ``channels``.
+        encoder: config of the encoder; ``channels`` is filled in.
+        positional_encoding: config of its positions; ``channels`` is filled in.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int = 256,
+        mask_dim: int = 256,
+        norm_groups: int = 32,
+        encoder: dict | None = None,
+        positional_encoding: dict | None = None,
+    ) -> None:
+        super().__init__([*in_channels[:-1], channels], channels, mask_dim, norm_groups)
+        self.in_channels = list(in_channels)
+        self.memory_channels = channels
+        self.input_proj = nn.Conv2d(in_channels[-1], channels, 1)
+        self.encoder = MODELS.build(
+            {"type": "mmmaskformer.TransformerEncoder", **(encoder or {})}, default_args=dict(channels=channels)
+        )
+        self.positional_encoding = MODELS.build(
+            {"type": "mmmaskformer.SinePositionalEncoding", **(positional_encoding or {})},
+            default_args=dict(channels=channels),
+        )
+
+    def init_weights(self) -> None:
+        super().init_weights()
+        self.encoder.init_weights()
+
+    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> tuple[PixelEmbeddings, Tensor]:
+        """As the FPN's; ``padding_mask`` hides padding from the encoder, whose output (B, C, h, w) is the memory."""
+        *finer, coarsest = features
+        projected = self.input_proj(coarsest)
+        memory = self.encoder(projected, self.positional_encoding(projected, padding_mask), padding_mask)
+        return self.fuse(finer, memory), memory

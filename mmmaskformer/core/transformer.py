@@ -1,4 +1,4 @@
-"""DETR's transformer decoder and sine positions (Sec. 3.3 transformer module, Sec. 4.1).
+"""DETR's transformer encoder and decoder and sine positions (Sec. 3.3 transformer module, Sec. 4.1).
 
 Attention goes through ``nn.MultiheadAttention`` without weights asked for, which is torch's
 ``scaled_dot_product_attention``; parameter names are then torch's own, and those of the reference release.
@@ -107,6 +107,96 @@ class TransformerDecoderLayer(BaseModule):
         return self.norm3(queries + self.dropout(hidden))
 
 
+class TransformerEncoderLayer(BaseModule):
+    """Self-attention over the pixels of a feature map and feed-forward with the norm after each sum (post-norm)."""
+
+    def __init__(self, channels: int, num_heads: int, feedforward_channels: int, dropout: float) -> None:
+        super().__init__()
+        self.self_attn = nn.MultiheadAttention(channels, num_heads, dropout, batch_first=True)
+        self.linear1 = nn.Linear(channels, feedforward_channels)
+        self.linear2 = nn.Linear(feedforward_channels, channels)
+        self.norm1 = nn.LayerNorm(channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, pixels: Tensor, positions: Tensor, key_padding_mask: Tensor | None) -> Tensor:
+        """(B, hw, C) pixels and (B or 1, hw, C) positions -> (B, hw, C)."""
+        placed = pixels + positions
+        attended = self.self_attn(placed, placed, pixels, key_padding_mask=key_padding_mask, need_weights=False)[0]
+        pixels = self.norm1(pixels + self.dropout(attended))
+        hidden = self.linear2(self.dropout(F.relu(self.linear1(pixels))))
+        return self.norm2(pixels + self.dropout(hidden))
+
+
+def check_transformer(owner: str, channels: int, num_layers: int, num_heads: int, feedforward_channels: int) -> None:
+    """Refuse sizes that cannot be.
+
+    Raises:
+        ValueError: names the first.
+    """
+    if num_layers < 1:
+        raise ValueError(f"{owner}: num_layers={num_layers}, expected at least 1")
+    if num_heads < 1 or channels % num_heads:
+        raise ValueError(f"{owner}: num_heads={num_heads} must divide channels={channels}")
+    if feedforward_channels < 1:
+        raise ValueError(f"{owner}: feedforward_channels={feedforward_channels}, expected at least 1")
+
+
+def init_matrices(module: nn.Module) -> None:
+    """Xavier-uniform for every matrix, as in DETR."""
+    for parameter in module.parameters():
+        if parameter.dim() > 1:
+            nn.init.xavier_uniform_(parameter)
+
+
+@MODELS.register_module()
+class TransformerEncoder(BaseModule):
+    """Stack of DETR encoder layers over a feature map ("6 Enc" of the paper's panoptic models).
+
+    Args:
+        channels: C.
+        num_layers: 6 in the paper.
+        num_heads: attention heads; must divide ``channels``.
+        feedforward_channels: hidden width of the feed-forward network.
+        dropout: probability, in attention and after each block.
+    """
+
+    def __init__(
+        self,
+        channels: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        feedforward_channels: int = 2048,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        check_transformer(type(self).__name__, channels, num_layers, num_heads, feedforward_channels)
+        self.layers = nn.ModuleList(
+            TransformerEncoderLayer(channels, num_heads, feedforward_channels, dropout) for _ in range(num_layers)
+        )
+
+    def init_weights(self) -> None:
+        init_matrices(self)
+
+    def forward(self, features: Tensor, positions: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        """Encode.
+
+        Args:
+            features: (B, C, h, w).
+            positions: (B or 1, C, h, w).
+            padding_mask: (B, h, w) bool, True on padding, which no pixel then attends to; or None.
+
+        Returns:
+            (B, C, h, w).
+        """
+        pixels = features.flatten(2).transpose(1, 2)
+        positions = positions.flatten(2).transpose(1, 2)
+        hidden = None if padding_mask is None else padding_mask.flatten(1)
+        for layer in self.layers:
+            pixels = layer(pixels, positions, hidden)
+        return pixels.transpose(1, 2).reshape(features.shape)
+
+
 @MODELS.register_module()
 class TransformerDecoder(BaseModule):
     """Stack of DETR decoder layers that gives every layer's normed output (Sec. 4.1: loss after each decoder).
@@ -128,22 +218,14 @@ class TransformerDecoder(BaseModule):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"TransformerDecoder: num_layers={num_layers}, expected at least 1")
-        if num_heads < 1 or channels % num_heads:
-            raise ValueError(f"TransformerDecoder: num_heads={num_heads} must divide channels={channels}")
-        if feedforward_channels < 1:
-            raise ValueError(f"TransformerDecoder: feedforward_channels={feedforward_channels}, expected at least 1")
+        check_transformer(type(self).__name__, channels, num_layers, num_heads, feedforward_channels)
         self.layers = nn.ModuleList(
             TransformerDecoderLayer(channels, num_heads, feedforward_channels, dropout) for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(channels)
 
     def init_weights(self) -> None:
-        """Xavier-uniform for every matrix, as in DETR."""
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
+        init_matrices(self)
 
     def forward(
         self,

@@ -8,7 +8,7 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmmaskformer.core.inference import OutputGeometry
+from mmmaskformer.core.tiles import OutputGeometry
 
 
 def stacked_label_maps(samples: Sequence[SegDataSample]) -> Tensor:
@@ -26,15 +26,6 @@ def stacked_label_maps(samples: Sequence[SegDataSample]) -> Tensor:
 def sample_name(meta: dict) -> str:
     """File of a sample as far as its pipeline kept it: the label map's if there is one, else the image's."""
     return str(meta.get("seg_map_path") or meta.get("img_path") or "a sample without img_path")
-
-
-def padding_mask(metas: Sequence[dict], size: tuple[int, int], device: torch.device) -> Tensor:
-    """(B, H, W) bool, True where the padded batch is not image; ``img_shape`` is the part that is."""
-    mask = torch.ones(len(metas), *size, dtype=torch.bool, device=device)
-    for index, meta in enumerate(metas):
-        height, width = meta["img_shape"][:2]
-        mask[index, :height, :width] = False
-    return mask
 
 
 def padded_size(metas: Sequence[dict], features: Sequence[Tensor], strides: Sequence[int]) -> tuple[int, int]:

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from predictions import CLASSES, predictions
 
-from mmmaskformer.core import inference
-from mmmaskformer.core.inference import OutputGeometry, class_probabilities, label_map, semantic_scores
+from mmmaskformer.core import tiles
+from mmmaskformer.core.inference import class_probabilities, label_map, semantic_scores
+from mmmaskformer.core.tiles import OutputGeometry
 
 GEOMETRIES = [
     OutputGeometry.plain((32, 48)),
@@ -46,10 +47,10 @@ def assert_same_labels(labels: torch.Tensor, scores: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=lambda g: f"{g.input_size}{g.crop}{g.output_size}")
-@pytest.mark.parametrize("order", inference.ORDERS)
+@pytest.mark.parametrize("order", tiles.ORDERS)
 @pytest.mark.parametrize("rows", [1, 5, 1000])
 def test_streamed_labels_equal_the_argmax_of_whole_scores(geometry, order, rows, monkeypatch):
-    monkeypatch.setattr(inference, "_rows_per_tile", lambda *args: rows)
+    monkeypatch.setattr(tiles, "rows_per_tile", lambda *args: rows)
     predicted = predictions()
     labels = label_map(predicted, 1, geometry, order)
     assert labels.shape == geometry.output_size

@@ -1,7 +1,6 @@
 """The reference release's numbers, from its own weights, through the whole segmentor."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,16 +10,13 @@ from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from release import DECODER, RESNET, Release, assert_close, assert_labels, assert_losses, assert_matching, load
 
 from mmmaskformer.checkpoint import from_detectron2
 from mmmaskformer.structures import SegmentTargets
 
-TOLERANCE = 1e-4
-TIE = 1e-6
 MASK_MODELS = ["semantic_r50", "semantic_swin"]
 ALL_MODELS = [*MASK_MODELS, "per_pixel_plus_r50"]
-RESNET = dict(type="mmseg.ResNet", depth=50, base_channels=4, stem_channels=8, norm_eval=True)
 SWIN = dict(
     type="mmseg.SwinTransformer",
     embed_dims=16,
@@ -29,42 +25,24 @@ SWIN = dict(
     window_size=4,
     drop_path_rate=0.0,
 )
-# Our name of a loss, and the release's without the layer.
-NAMES = {"loss_cls": "loss_ce", "loss_ce": "loss_sem_seg", "loss_mask": "loss_mask", "loss_dice": "loss_dice"}
 
 
-class Reference:
+class Reference(Release):
     """One file of the release's numbers and our segmentor with its weights."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.numbers: dict[str, Any] = torch.load(folder / "reference_numbers" / f"{name}.pt", weights_only=False)
-        self.features = [self.numbers["features"][f"res{stage}"] for stage in (2, 3, 4, 5)]
+        super().__init__(folder, name)
         head = dict(type="mmmaskformer.MaskFormerHead", num_queries=12)
         if "per_pixel" in name:
             head = dict(type="mmmaskformer.PerPixelBaselinePlusHead")
-        decoder = dict(num_layers=3, num_heads=4, feedforward_channels=64, dropout=0.0)
-        head.update(in_channels=[stage.shape[1] for stage in self.features], channels=32, num_classes=7)
-        self.model = MODELS.build(
-            ConfigDict(
-                type="mmmaskformer.MaskFormerSegmentor",
-                backbone=SWIN if "swin" in name else RESNET,
-                decode_head=dict(**head, transformer_decoder=decoder),
-                test_cfg=dict(mode="whole"),
-            )
-        ).eval()
-        missing, unexpected = self.model.load_state_dict(from_detectron2(self.numbers["state_dict"]), strict=False)
-        # Constants of the release's frozen norms, and indices that Swin computes.
-        assert all(key.endswith(("num_batches_tracked", "relative_position_index")) for key in missing)
-        assert not unexpected
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Pixels as the network gets them."""
-        mean, std = (torch.tensor(self.numbers[f"pixel_{key}"]).view(-1, 1, 1) for key in ("mean", "std"))
-        return (images - mean) / std
-
-    @property
-    def images(self) -> Tensor:
-        return self.normalised(self.numbers["images"])
+        head.update(in_channels=self.channels, channels=32, num_classes=7, transformer_decoder=DECODER)
+        config = dict(
+            type="mmmaskformer.MaskFormerSegmentor",
+            backbone=SWIN if "swin" in name else RESNET,
+            decode_head=head,
+            test_cfg=dict(mode="whole"),
+        )
+        self.model = load(MODELS.build(ConfigDict(config)), from_detectron2(self.numbers["state_dict"]))
 
     def samples(self, original_size: tuple[int, int]) -> list[SegDataSample]:
         """The batch's ground truth; test samples ask for their result at ``original_size``."""
@@ -93,19 +71,6 @@ ALL = pytest.mark.parametrize("reference", ALL_MODELS, indirect=True)
 MASKS = pytest.mark.parametrize("reference", MASK_MODELS, indirect=True)
 
 
-def assert_close(ours: Tensor, theirs: Tensor) -> None:
-    """Equal within 1e-4 of the largest magnitude."""
-    assert ours.shape == theirs.shape
-    assert (ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max()
-
-
-def assert_labels(ours: Tensor, theirs: Tensor, scores: Tensor) -> None:
-    """Equal wherever the two best of the scores (K, H, W) are further apart than a tie."""
-    best = scores.topk(2, dim=0).values
-    different = ours != theirs
-    assert (best[0] - best[1])[different].le(TIE).all(), f"{int(different.sum())} labels differ"
-
-
 @ALL
 def test_backbone_features_agree(reference: Reference) -> None:
     with torch.no_grad():
@@ -129,23 +94,14 @@ def test_the_matching_is_identical_in_every_layer(reference: Reference) -> None:
         predictions = reference.model.decode_head(reference.model.extract_feat(reference.images))
     targets = SegmentTargets.from_semantic_maps(reference.numbers["sem_seg"], 7, 255)
     matching = reference.model.decode_head.criterion.assigner(predictions, targets)
-    for layer, images in enumerate(reference.numbers["matching"]):
-        ours = matching[layer].split(targets.counts)
-        for queries, (their_queries, their_segments) in zip(ours, images):
-            their_queries, their_segments = torch.as_tensor(their_queries), torch.as_tensor(their_segments)
-            assert queries[their_segments].tolist() == their_queries.tolist()
+    assert_matching(matching, targets, reference.numbers["matching"])
 
 
 @ALL
 def test_every_loss_agrees(reference: Reference) -> None:
     size = tuple(reference.images.shape[-2:])
     losses = reference.model.loss(reference.images, reference.samples(size))
-    ours = {}
-    for name, value in losses.items():
-        *layer, loss = name.removeprefix("decode.").split(".")
-        ours[NAMES[loss] + "".join(f"_{index.removeprefix('d')}" for index in layer)] = value.item()
-    theirs = {name: float(value) for name, value in reference.numbers["losses"].items()}
-    assert ours == pytest.approx(theirs, rel=TOLERANCE)
+    assert_losses(losses, reference.numbers["losses"], prefix="decode.")
 
 
 @MASKS

@@ -1,0 +1,118 @@
+"""What mmdet's samples say: ground-truth segments, and where an image lies in the padded batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.structures import DetDataSample
+from torch import Tensor
+
+from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.structures import SegmentTargets
+
+
+def sample_name(meta: dict) -> str:
+    """File of a sample as far as its pipeline kept it."""
+    return str(meta.get("img_path") or meta.get("img_id") or "a sample without img_path")
+
+
+def input_size(samples: Sequence[DetDataSample]) -> tuple[int, int]:
+    """(H, W) of the padded batch, as mmdet's DetDataPreprocessor records it.
+
+    Raises:
+        ValueError: it was not recorded.
+    """
+    meta = samples[0].metainfo
+    if "batch_input_shape" not in meta:
+        raise ValueError(
+            f"{sample_name(meta)}: no batch_input_shape; samples must come through mmdet's DetDataPreprocessor"
+        )
+    return tuple(meta["batch_input_shape"])
+
+
+def geometry_of(meta: dict, size: tuple[int, int], rescale: bool) -> OutputGeometry:
+    """Where a sample lies in an input of ``size`` and how large its result shall be: the original's, or the image's."""
+    height, width = meta["img_shape"][:2]
+    return OutputGeometry(size, (0, 0, height, width), tuple((meta["ori_shape"] if rescale else meta["img_shape"])[:2]))
+
+
+def segment_targets(
+    samples: Sequence[DetDataSample], num_things: int, num_stuff: int, ignore_index: int
+) -> SegmentTargets:
+    """Segments of a padded batch, whatever the task.
+
+    Instances with masks and a semantic map give panoptic targets: things as instances, then each class of stuff as one
+    segment. Instances alone, or a model without stuff, give instance targets; a semantic map alone gives semantic
+    ones, each class present being one segment.
+
+    Args:
+        samples: with ``gt_instances`` (labels, masks), ``gt_sem_seg`` or both.
+        num_things: classes 0..num_things-1.
+        num_stuff: the classes behind them.
+        ignore_index: label of void pixels in semantic maps.
+
+    Raises:
+        ValueError: a sample has neither, or other kinds of ground truth than the first; a label is out of range; masks
+            are not of the batch's size.
+    """
+    size = input_size(samples)
+    has_masks, has_map = _kinds(samples[0])
+    for sample in samples:
+        if _kinds(sample) != (has_masks, has_map):
+            raise ValueError(
+                f"{sample_name(sample.metainfo)} and {sample_name(samples[0].metainfo)} of one batch have different "
+                "kinds of ground truth (instance masks, semantic map)"
+            )
+    if not has_masks and not has_map:
+        raise ValueError(
+            f"{sample_name(samples[0].metainfo)}: neither instance masks nor a semantic map; does the pipeline load "
+            "annotations (mmmaskformer.LoadPanopticAnnotations, or LoadAnnotations with with_mask or with_seg)?"
+        )
+    if has_masks:
+        targets = _instances(samples, num_things, size)
+        if num_stuff == 0 or not has_map:
+            return targets
+    maps = torch.stack([sample.gt_sem_seg.sem_seg.squeeze(0) for sample in samples])
+    _check_size(tuple(maps.shape[-2:]), size, samples[0], "gt_sem_seg", "pad_seg")
+    names = [sample_name(sample.metainfo) for sample in samples]
+    stuff = SegmentTargets.from_semantic_maps(
+        maps, num_things + num_stuff, ignore_index, names, first_class=num_things if has_masks else 0
+    )
+    return targets.with_more(stuff) if has_masks else stuff
+
+
+def _kinds(sample: DetDataSample) -> tuple[bool, bool]:
+    return "masks" in sample.get("gt_instances", {}), "gt_sem_seg" in sample
+
+
+def _instances(samples: Sequence[DetDataSample], num_things: int, size: tuple[int, int]) -> SegmentTargets:
+    labels, masks = [], []
+    for sample in samples:
+        instances = sample.gt_instances
+        wrong = instances.labels >= num_things
+        if wrong.any():
+            raise ValueError(
+                f"{sample_name(sample.metainfo)}: instance label {instances.labels[wrong][0].item()}, expected "
+                f"0..{num_things - 1}: does num_things_classes={num_things} fit the data set?"
+            )
+        masks.append(instance_masks(instances.masks, instances.labels.device))
+        if len(masks[-1]):
+            _check_size(tuple(masks[-1].shape[-2:]), size, sample, "gt_instances.masks", "pad_mask")
+        labels.append(instances.labels)
+    return SegmentTargets.from_segments(labels, [mask if len(mask) else mask.new_zeros(0, *size) for mask in masks])
+
+
+def instance_masks(masks: object, device: torch.device) -> Tensor:
+    """(n, H, W) bool from mmdet's mask structures or a tensor."""
+    if isinstance(masks, Tensor):
+        return masks.to(device).bool()
+    return masks.to_tensor(dtype=torch.bool, device=device)
+
+
+def _check_size(found: tuple[int, int], size: tuple[int, int], sample: DetDataSample, what: str, option: str) -> None:
+    if found != size:
+        raise ValueError(
+            f"{sample_name(sample.metainfo)}: {what} is {found} but the padded batch is {size}: set {option}=True in "
+            "the data_preprocessor (DetDataPreprocessor)"
+        )

@@ -1,0 +1,79 @@
+"""The reference release's numbers: one file of them, and what "agree" means."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmmaskformer.structures import SegmentTargets
+
+TOLERANCE = 1e-4
+TIE = 1e-6
+LAYERS = 3
+RESNET = dict(type="mmseg.ResNet", depth=50, base_channels=4, stem_channels=8, norm_eval=True)
+DECODER = dict(num_layers=LAYERS, num_heads=4, feedforward_channels=64, dropout=0.0)
+# Our name of a loss, and the release's without the layer.
+NAMES = {"loss_cls": "loss_ce", "loss_ce": "loss_sem_seg", "loss_mask": "loss_mask", "loss_dice": "loss_dice"}
+
+
+class Release:
+    """One file of numbers."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.numbers: dict[str, Any] = torch.load(folder / "reference_numbers" / f"{name}.pt", weights_only=False)
+        self.features = [self.numbers["features"][f"res{stage}"] for stage in (2, 3, 4, 5)]
+        self.channels = [stage.shape[1] for stage in self.features]
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Pixels as the network gets them."""
+        mean, std = (torch.tensor(self.numbers[f"pixel_{key}"]).view(-1, 1, 1) for key in ("mean", "std"))
+        return (images - mean) / std
+
+    @property
+    def images(self) -> Tensor:
+        return self.normalised(self.numbers["images"])
+
+
+def load(model: nn.Module, state_dict: dict[str, Tensor]) -> nn.Module:
+    """The model with all of the weights; only what is no weight may be missing."""
+    missing, unexpected = model.load_state_dict(state_dict, strict=False)
+    # Constants of the release's frozen norms, and indices that Swin computes.
+    assert all(key.endswith(("num_batches_tracked", "relative_position_index")) for key in missing), missing
+    assert not unexpected
+    return model.eval()
+
+
+def assert_close(ours: Tensor, theirs: Tensor) -> None:
+    """Equal within 1e-4 of the largest magnitude."""
+    assert ours.shape == theirs.shape
+    assert (ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max()
+
+
+def assert_labels(ours: Tensor, theirs: Tensor, scores: Tensor) -> None:
+    """Equal wherever the two best of the scores (K, H, W) are further apart than a tie."""
+    best = scores.topk(2, dim=0).values
+    different = ours != theirs
+    assert (best[0] - best[1])[different].le(TIE).all(), f"{int(different.sum())} labels differ"
+
+
+def assert_losses(ours: dict[str, Tensor], theirs: dict[str, Tensor], prefix: str = "") -> None:
+    """Every loss of every layer, within 1e-4 of itself."""
+    renamed = {}
+    for name, value in ours.items():
+        *layer, loss = name.removeprefix(prefix).split(".")
+        renamed[NAMES[loss] + "".join(f"_{index.removeprefix('d')}" for index in layer)] = value.item()
+    expected = {name: float(value) for name, value in theirs.items()}
+    assert renamed.keys() == expected.keys()
+    for name, value in expected.items():
+        assert abs(renamed[name] - value) <= TOLERANCE * abs(value), (
+            f"{name}: {renamed[name]}, the release's is {value}"
+        )
+
+
+def assert_matching(matching: Tensor, targets: SegmentTargets, theirs: list) -> None:
+    """The same query for every segment, in every layer."""
+    for layer, images in enumerate(theirs):
+        for queries, (their_queries, their_segments) in zip(matching[layer].split(targets.counts), images):
+            their_queries, their_segments = torch.as_tensor(their_queries), torch.as_tensor(their_segments)
+            assert queries[their_segments].tolist() == their_queries.tolist()
