@@ -1,9 +1,9 @@
-"""The FPN pixel decoder."""
+"""The FPN pixel decoder, without and with a transformer encoder."""
 
 import pytest
 import torch
 
-from mmmaskformer.core import FPNPixelDecoder
+from mmmaskformer.core import FPNPixelDecoder, TransformerEncoderPixelDecoder
 
 
 def test_embeddings_have_the_finest_size_and_memory_is_the_coarsest_stage():
@@ -37,3 +37,31 @@ def test_gradients_equal_those_of_the_sum_written_without_in_place_work():
 def test_sizes_that_cannot_be_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         FPNPixelDecoder(**arguments)
+
+
+def encoder_decoder(**changes) -> TransformerEncoderPixelDecoder:
+    torch.manual_seed(0)
+    encoder = dict(num_layers=2, num_heads=2, feedforward_channels=16, dropout=0.0)
+    return TransformerEncoderPixelDecoder([4, 16], channels=8, mask_dim=6, norm_groups=4, encoder=encoder, **changes)
+
+
+def test_the_encoders_output_is_the_memory_and_starts_the_top_down_path():
+    decoder = encoder_decoder()
+    fine, coarse = torch.randn(2, 4, 8, 8), torch.randn(2, 16, 4, 4)
+    embeds, memory = decoder([fine, coarse])
+    projected = decoder.input_proj(coarse)
+    torch.testing.assert_close(memory, decoder.encoder(projected, decoder.positional_encoding(projected)))
+    torch.testing.assert_close(embeds.dense(), decoder.fuse([fine], memory).dense())
+    assert (decoder.memory_channels, memory.shape) == (8, (2, 8, 4, 4))
+
+
+def test_padding_is_hidden_from_the_encoder():
+    decoder = encoder_decoder()
+    fine, coarse = torch.randn(1, 4, 8, 8), torch.randn(1, 16, 4, 4)
+    padding = torch.zeros(1, 4, 4, dtype=torch.bool)
+    padding[:, :, 3] = True
+    other = coarse.clone()
+    other[..., 3] += 5
+    first, second = (decoder([fine, stage], padding)[1][..., :3] for stage in (coarse, other))
+    torch.testing.assert_close(first, second)
+    assert (decoder([fine, coarse])[1] - decoder([fine, other])[1])[..., :3].abs().max() > 1e-3

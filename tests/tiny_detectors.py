@@ -8,7 +8,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData, PixelData
-from segmenter import BACKBONE, CHANNELS, DECODER
+from tiny_models import BACKBONE, CHANNELS, DECODER
 from torch import Tensor, nn
 
 THINGS, STUFF = 3, 2
