@@ -1,4 +1,4 @@
-"""Writes one random start under two names: ``mmseg.pth`` for mmseg's MaskFormerHead and ``ours.pth`` for ours.
+"""Writes one random start under two names: ``mmseg.pth`` or ``mmdet.pth`` for their MaskFormer, ``ours.pth`` for ours.
 
 Two trainings are only compared fairly from the same weights: give each its file as ``load_from``.
 """
@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from mmengine.registry import init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import set_random_seed
 
 from mmmaskformer import apis
@@ -20,21 +20,21 @@ from mmmaskformer.files import atomic_open
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("config", help="config of a model with mmseg's MaskFormerHead, for instance in configs/peers/")
+    parser.add_argument("config", help="config of mmseg's or mmdet's own MaskFormer, for instance in configs/peers/")
     parser.add_argument("out_dir", type=Path, help="folder for the two files")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
     cfg = apis.load_config(args.config)
-    init_default_scope(cfg.get("default_scope", "mmseg"))
-    from mmseg.registry import MODELS
-
+    peer = cfg.get("default_scope", "mmseg")
+    init_default_scope(peer)
+    prefix = "panoptic_head." if "panoptic_head" in cfg.model else "decode_head."
     set_random_seed(args.seed)
     model = MODELS.build(cfg.model)
     model.init_weights()
     theirs = model.state_dict()
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    for name, weights in (("mmseg", theirs), ("ours", from_mmseg_head(theirs))):
+    for name, weights in ((peer, theirs), ("ours", from_mmseg_head(theirs, prefix))):
         with atomic_open(args.out_dir / f"{name}.pth") as file:
             torch.save(dict(state_dict=weights, meta={}), file)
         print(args.out_dir / f"{name}.pth")
