@@ -1,0 +1,92 @@
+"""COCO's panoptic PNG: a segment's number in an RGB pixel, ``id = R + 256 G + 65536 B``; 0 is VOID.
+
+Source: the COCO panoptic format, https://cocodataset.org/#format-data.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmmaskformer.errors import UserError
+from mmmaskformer.files import atomic_open
+
+ID_LIMIT = 256**3
+
+
+def rgb_to_id(rgb: np.ndarray) -> np.ndarray:
+    """Segment ids (...,) int32 of colours (..., 3) uint8.
+
+    Raises:
+        ValueError: ``rgb`` is not uint8 with three channels last.
+    """
+    if rgb.dtype != np.uint8 or rgb.shape[-1:] != (3,):
+        raise ValueError(f"rgb_to_id wants (..., 3) uint8, got {rgb.shape} {rgb.dtype}")
+    ids = rgb[..., 2].astype(np.int32)
+    for channel in (1, 0):
+        ids <<= 8
+        ids |= rgb[..., channel]
+    return ids
+
+
+def id_to_rgb(ids: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) uint8 of segment ids (...,).
+
+    Raises:
+        ValueError: an id is negative or does not fit into 24 bits.
+    """
+    ids = np.asarray(ids)
+    if ids.size and not (ids.min() >= 0 and ids.max() < ID_LIMIT):
+        raise ValueError(f"segment ids must lie in 0..{ID_LIMIT - 1}, got {ids.min()}..{ids.max()}")
+    # Little-endian bytes are R, G, B and an empty fourth on every machine.
+    return ids.astype("<u4", order="C")[..., None].view(np.uint8)[..., :3]
+
+
+def read_panoptic_png(file: str | os.PathLike | bytes, name: str | None = None) -> np.ndarray:
+    """Segment ids (H, W) int32 of a panoptic PNG.
+
+    Args:
+        file: its path, or the bytes of the file.
+        name: what errors call it; by default its path.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UserError: the file is no image, or not one of 8-bit colours.
+    """
+    if isinstance(file, bytes):
+        name, content = name or "panoptic PNG", file
+    else:
+        name, content = name or str(file), Path(file).read_bytes()
+    # Unchanged: a grey PNG, for instance a semantic label map, must show as what it is rather than as three channels.
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if image is None:
+        raise UserError(f"{name} cannot be decoded; is the file whole?")
+    if image.dtype != np.uint8 or image.ndim != 3:
+        channels = 1 if image.ndim == 2 else image.shape[2]
+        raise UserError(
+            f"{name} has {channels} channel(s) of {image.dtype}; a panoptic PNG has the segments' ids in 8-bit RGB "
+            "(id = R + 256 G + 65536 B). Is it a semantic label map?"
+        )
+    return rgb_to_id(image[..., 2::-1])
+
+
+def encode_panoptic_png(ids: np.ndarray) -> bytes:
+    """The PNG file of segment ids (H, W).
+
+    Raises:
+        ValueError: ``ids`` is not 2-D, or an id does not fit into 24 bits.
+    """
+    if ids.ndim != 2:
+        raise ValueError(f"a panoptic PNG is made of ids (H, W), got shape {ids.shape}")
+    _, encoded = cv2.imencode(".png", np.ascontiguousarray(id_to_rgb(ids)[..., ::-1]))
+    return encoded.tobytes()
+
+
+def write_panoptic_png(ids: np.ndarray, path: str | os.PathLike) -> None:
+    """Writes segment ids (H, W) as a panoptic PNG, whole or not at all; makes the folder."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with atomic_open(path) as file:
+        file.write(encode_panoptic_png(ids))
