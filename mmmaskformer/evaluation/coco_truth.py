@@ -1,0 +1,170 @@
+"""Panoptic ground truth as COCO keeps it: one JSON with the segments of all images, and a folder of PNGs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from mmengine import fileio
+
+from mmmaskformer.errors import UserError
+from mmmaskformer.evaluation.panoptic_quality import PanopticMap
+from mmmaskformer.panoptic_png import read_panoptic_png
+
+
+class CocoPanopticTruth:
+    """The true segments of images, and which category of the JSON each class is.
+
+    Args:
+        ann_file: COCO panoptic JSON; ``images`` and ``categories`` are enough to write predictions.
+        seg_prefix: folder of the PNGs; by default the JSON's path without its ending, as panopticapi has it.
+        classes: names of the K classes.
+        things: (K,) whether a class is countable.
+        backend_args: MMEngine's, where JSON and PNGs are not local files.
+
+    Attributes:
+        category_ids: (K,) the category id of each class.
+
+    Raises:
+        UserError: the file is no panoptic JSON, or its categories are not the classes.
+    """
+
+    def __init__(
+        self,
+        ann_file: str | os.PathLike,
+        seg_prefix: str | os.PathLike | None,
+        classes: Sequence[str],
+        things: Sequence[bool],
+        backend_args: dict | None = None,
+    ) -> None:
+        self.ann_file = str(ann_file)
+        self.seg_prefix = str(seg_prefix or os.path.splitext(self.ann_file)[0])
+        self.backend_args = backend_args
+        content = _load(self.ann_file, backend_args)
+        self.category_ids = _category_ids(self.ann_file, content["categories"], classes, things)
+        self._class_of = {category: label for label, category in enumerate(self.category_ids)}
+        self._images = {image["id"]: image for image in content["images"]}
+        self._annotations = {annotation["image_id"]: annotation for annotation in content.get("annotations", ())}
+
+    def png_name(self, image_id: Any) -> str:
+        """The PNG of an image: the true one's name, or where there is no truth the image's with another ending.
+
+        Raises:
+            UserError: the JSON does not know the image.
+        """
+        if image_id in self._annotations:
+            return self._annotations[image_id]["file_name"]
+        if image_id not in self._images:
+            raise UserError(
+                f"{self.ann_file} has no image with the id {image_id!r}; is it the ann_file of the evaluated data set?"
+            )
+        return str(PurePath(self._images[image_id]["file_name"]).with_suffix(".png"))
+
+    def segments(self, image_id: Any) -> PanopticMap:
+        """The true segments of an image.
+
+        Raises:
+            UserError: the JSON does not know the image or has no segments for it; a segment has a category that is no
+                class; the PNG is broken.
+            FileNotFoundError: there is no PNG.
+        """
+        path = os.path.join(self.seg_prefix, self.png_name(image_id))
+        if image_id not in self._annotations:
+            raise UserError(
+                f"{self.ann_file} has no segments of the image with the id {image_id!r}; where only a server has the "
+                "truth, set the metric's format_only=True and out_dir"
+            )
+        return PanopticMap.from_segments_info(
+            _read_png(path, self.backend_args), self._annotations[image_id]["segments_info"], self._class_of, path
+        )
+
+
+def segments_of_sample(
+    sample: Mapping, seg_prefix: str | os.PathLike | None, things: Sequence[bool], backend_args: dict | None
+) -> PanopticMap:
+    """The true segments of a data sample that carries what mmdet's panoptic data sets know of an image.
+
+    Args:
+        sample: with ``segments_info`` (``id``, ``category`` as class and ``is_thing``, which is false for a crowd of
+            things) and ``seg_map_path``.
+        seg_prefix: another folder to find the PNG in.
+        things: (K,) whether a class is countable.
+        backend_args: MMEngine's, where PNGs are not local files.
+
+    Raises:
+        UserError: the sample lacks either key, or the PNG is broken.
+        FileNotFoundError: there is no PNG.
+    """
+    missing = [key for key in ("segments_info", "seg_map_path") if sample.get(key) is None]
+    if missing:
+        raise UserError(
+            f"the sample of {sample.get('img_path')} has no {' and no '.join(missing)}: give the metric ann_file (and "
+            "seg_prefix), or add 'segments_info' and 'seg_map_path' to the meta_keys of PackDetInputs"
+        )
+    path = sample["seg_map_path"]
+    if seg_prefix is not None:
+        path = os.path.join(seg_prefix, os.path.basename(path))
+    classes = range(len(things))
+    segments = [
+        {
+            "id": segment["id"],
+            "category_id": segment["category"],
+            "iscrowd": int(segment["category"] in classes and things[segment["category"]] and not segment["is_thing"]),
+        }
+        for segment in sample["segments_info"]
+    ]
+    return PanopticMap.from_segments_info(
+        _read_png(path, backend_args), segments, dict(zip(classes, classes)), str(path)
+    )
+
+
+def _read_png(path: str, backend_args: dict | None) -> np.ndarray:
+    """Segment ids (H, W) of a PNG that may lie behind an MMEngine backend."""
+    return read_panoptic_png(bytes(fileio.get(path, backend_args)), name=str(path))
+
+
+def _load(ann_file: str, backend_args: dict | None) -> dict:
+    try:
+        content = json.loads(fileio.get_text(ann_file, backend_args=backend_args))
+    except ValueError as error:
+        raise UserError(f"{ann_file} is no JSON ({error}); is the file whole?") from error
+    missing = [key for key in ("images", "categories") if key not in content]
+    if missing:
+        raise UserError(f"{ann_file} has no {' and no '.join(missing)}; a COCO panoptic JSON is expected")
+    if any("segments_info" not in annotation for annotation in content.get("annotations", ())):
+        raise UserError(
+            f"{ann_file} has annotations without segments_info; a COCO panoptic JSON is expected, not one of instances"
+        )
+    return content
+
+
+def _category_ids(
+    ann_file: str, categories: Sequence[Mapping], classes: Sequence[str], things: Sequence[bool]
+) -> list[int]:
+    named = {category["name"]: category for category in categories}
+    missing = [name for name in classes if name not in named]
+    if missing:
+        raise UserError(
+            f"{ann_file} lacks {len(missing)} of the {len(classes)} classes among its {len(named)} categories: "
+            f"{', '.join(map(repr, missing[:5]))}"
+        )
+    # mmdet's data sets number the categories as they stand in the JSON, whatever the order of the classes.
+    in_file = [category["name"] for category in categories if category["name"] in set(classes)]
+    for there, here in zip_longest(in_file, classes):
+        if there != here:
+            raise UserError(
+                f"{ann_file} has its categories in another order than the classes: {there!r} stands there where the "
+                f"classes have {here!r}, so that mmdet's data sets would mix them up"
+            )
+    for name, thing in zip(classes, things):
+        if bool(named[name].get("isthing")) != thing:
+            raise UserError(
+                f"{ann_file} has isthing={named[name].get('isthing')} for the category {name!r}, but the thing_classes "
+                f"of the data set's metainfo {'have' if thing else 'lack'} it"
+            )
+    return [named[name]["id"] for name in classes]

@@ -1,0 +1,80 @@
+"""PQ^St: panoptic quality of semantic segmentation, in mmseg's runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmmaskformer.errors import UserError
+from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, count_matches
+from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
+from mmmaskformer.registry import METRICS
+
+
+@METRICS.register_module()
+class SemanticPQMetric(BaseMetric):
+    """PQ^St, SQ^St and RQ^St in percent, as ``PQ_st``, ``SQ_st`` and ``RQ_st`` (Sec. 4, evaluation metrics).
+
+    Every class is stuff: all pixels of a class in an image are one segment, in the prediction as in the truth. Unlike
+    IoU, a class that is predicted where it is not costs as much as one that is missed, however small it is. Stands
+    beside ``IoUMetric`` in a list of evaluators, and reads mmdet's samples as well as mmseg's.
+
+    Args:
+        ignore_index: label of void pixels, as in ``IoUMetric``.
+        classwise: whether to print and record every class as well, as ``wall_PQ``.
+        **kwargs: as for ``mmengine.evaluator.BaseMetric``: ``collect_device``, ``prefix``, ``collect_dir``.
+    """
+
+    def __init__(self, ignore_index: int = 255, classwise: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ignore_index = ignore_index
+        self.classwise = classwise
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """The data set's metainfo.
+
+        Raises:
+            UserError: ``ignore_index`` is one of its classes; when it is set, which runners do before they train.
+        """
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict) -> None:
+        if 0 <= self.ignore_index < len(meta["classes"]):
+            raise UserError(
+                f"ignore_index={self.ignore_index} is one of the {len(meta['classes'])} classes; SemanticPQMetric "
+                "needs the label that the data set gives to void pixels"
+            )
+        self._dataset_meta = meta
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keeps each image's counts."""
+        num_classes = len(self.dataset_meta["classes"])
+        for sample in data_samples:
+            prediction, truth = (self._segments(sample, which) for which in ("pred_sem_seg", "gt_sem_seg"))
+            self.results.append(count_matches(prediction, truth, num_classes).pack())
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """The numbers of all images."""
+        classes = self.dataset_meta["classes"]
+        counts = PanopticCounts.unpack(results, len(classes))
+        quality = counts.mean()
+        print_log(f"semantic segmentation as panoptic quality:\n{group_table({'stuff': quality})}", logger="current")
+        numbers = group_numbers(quality, "_st")
+        if self.classwise:
+            print_log(f"PQ by class:\n{class_table(counts, classes)}", logger="current")
+            numbers.update(class_numbers(counts, classes))
+        return numbers
+
+    def _segments(self, sample: Mapping, which: str) -> PanopticMap:
+        name = f"{which} of {sample.get('img_path')}"
+        if which not in sample:
+            raise UserError(f"{name} is missing; SemanticPQMetric compares pred_sem_seg with gt_sem_seg")
+        # mmseg calls the label map `data`, mmdet `sem_seg`.
+        labels = sample[which].get("data", sample[which].get("sem_seg"))
+        return PanopticMap.from_semantic_map(np.asarray(labels.squeeze(0).cpu()), self.ignore_index, name)

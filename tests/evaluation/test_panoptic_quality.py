@@ -1,0 +1,218 @@
+"""PQ equals panopticapi's; where it must differ, by what was decided."""
+
+from pathlib import Path
+
+import numpy as np
+import panoptic_scenes as scenes
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from panoptic_scenes import CATEGORIES, CATEGORY_IDS, CLASS_OF, THINGS, Scene, panopticapi_counts_of_scene
+
+from mmmaskformer.errors import UserError
+from mmmaskformer.evaluation import PanopticCounts, PanopticMap, count_matches
+from mmmaskformer.evaluation.panoptic_quality import ids_in, overlaps
+
+EXACT = dict(rel=0, abs=1e-12)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> Scene:
+    return scenes.make_scene(lambda n: draw(st.integers(0, n - 1)))
+
+
+def maps_of(scene: Scene) -> tuple[PanopticMap, PanopticMap]:
+    return (
+        PanopticMap.from_segments_info(scene.prediction, scene.prediction_info, CLASS_OF, "prediction.png"),
+        PanopticMap.from_segments_info(scene.truth, scene.truth_info, CLASS_OF, "truth.png"),
+    )
+
+
+def counts_of(scene: Scene) -> PanopticCounts:
+    return count_matches(*maps_of(scene), len(CATEGORIES))
+
+
+def segments(pixels: list, labels: list[int], crowd: list[int] | None = None) -> PanopticMap:
+    """A map of one row whose segments are numbered from 1."""
+    return PanopticMap(
+        np.array([pixels]),
+        np.arange(1, len(labels) + 1),
+        np.array(labels, np.int64),
+        None if crowd is None else np.array(crowd, bool),
+    )
+
+
+def assert_equal_to_panopticapi(counts: PanopticCounts, theirs) -> None:
+    """All counts, and all averages wherever panopticapi does not divide by zero."""
+    of_classes = [theirs[category] for category in CATEGORY_IDS]
+    assert counts.values == pytest.approx(np.array([[c.iou, c.tp, c.fp, c.fn] for c in of_classes]), **EXACT)
+    by_id = {category["id"]: category for category in CATEGORIES}
+    for isthing, classes in ((None, None), (True, THINGS), (False, ~THINGS)):
+        ours = counts.mean(classes)
+        if ours.num_classes == 0:
+            assert np.isnan([ours.pq, ours.sq, ours.rq]).all()
+            with pytest.raises(ZeroDivisionError):
+                theirs.pq_average(by_id, isthing)
+            continue
+        expected, of_each = theirs.pq_average(by_id, isthing)
+        assert {"pq": ours.pq, "sq": ours.sq, "rq": ours.rq, "n": ours.num_classes} == pytest.approx(expected, **EXACT)
+        for category, numbers in of_each.items():
+            row = counts.per_class()[CLASS_OF[category]].tolist()
+            assert row == pytest.approx([numbers["pq"], numbers["sq"], numbers["rq"]], **EXACT)
+
+
+def is_split(scene: Scene) -> bool:
+    """Whether two predicted segments share a true segment of their class."""
+    predicted, true = maps_of(scene)
+    touches = overlaps(predicted, true)[1:, 1:] > 0
+    return bool(((touches & (predicted.labels[:, None] == true.labels)).sum(0) >= 2).any())
+
+
+def test_six_hundred_random_pairs_equal_panopticapi_alone_and_added_up(tmp_path: Path) -> None:
+    pytest.importorskip("panopticapi", reason="pip install --no-deps panopticapi-lite==0.2.0")
+    from panopticapi.evaluation import PQStat
+
+    seen = dict.fromkeys(("crowd", "void", "missed", "invented", "matched", "split"), 0)
+    total, their_total = PanopticCounts.zeros(len(CATEGORIES)), PQStat()
+
+    @settings(
+        max_examples=600,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(pairs())
+    def compare(scene: Scene) -> None:
+        nonlocal total, their_total
+        counts, theirs = counts_of(scene), panopticapi_counts_of_scene(tmp_path, scene)
+        assert_equal_to_panopticapi(counts, theirs)
+        total, their_total = total + counts, their_total.__iadd__(theirs)
+        _, tp, fp, fn = counts.values.sum(0)
+        for kind, found in (
+            ("crowd", any(info["iscrowd"] for info in scene.truth_info)),
+            ("void", (scene.truth == 0).any()),
+            ("missed", fn),
+            ("invented", fp),
+            ("matched", tp),
+            ("split", is_split(scene)),
+        ):
+            seen[kind] += bool(found)
+
+    compare()
+    assert_equal_to_panopticapi(total, their_total)
+    assert min(seen.values()) >= 100, f"the pairs lack what they are for: {seen}"
+
+
+@pytest.mark.parametrize("empty", [("prediction",), ("truth",), ("prediction", "truth")], ids=" and ".join)
+def test_a_map_of_nothing_but_void_equals_panopticapi(empty: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("panopticapi", reason="pip install --no-deps panopticapi-lite==0.2.0")
+    scene = scenes.random_scene(5)
+    for side in empty:
+        setattr(scene, side, np.zeros_like(scene.truth))
+        setattr(scene, f"{side}_info", [])
+    assert_equal_to_panopticapi(counts_of(scene), panopticapi_counts_of_scene(tmp_path, scene))
+
+
+def test_a_perfect_prediction_has_pq_1() -> None:
+    scene = scenes.random_scene(3)
+    perfect = Scene(scene.truth, scene.truth_info, scene.truth, scene.truth_info)
+    counts = counts_of(perfect)
+    assert counts.mean().pq == counts.mean().sq == counts.mean().rq == 1
+    assert counts.values[:, 1].sum() == sum(not info["iscrowd"] for info in scene.truth_info)
+
+
+def test_the_numbers_and_the_order_of_segments_do_not_matter() -> None:
+    scene = scenes.random_scene(5)
+    other = Scene(
+        scene.truth,
+        scene.truth_info[::-1],
+        np.where(scene.prediction, 10_000 - 3 * scene.prediction, 0),
+        [{**info, "id": 10_000 - 3 * info["id"]} for info in scene.prediction_info[::-1]],
+    )
+    assert counts_of(other).values == pytest.approx(counts_of(scene).values, **EXACT)
+
+
+def test_every_memory_layout_and_integer_type_counts_the_same() -> None:
+    scene = scenes.random_scene(5)
+    expected = counts_of(scene).values
+    for convert in (np.asfortranarray, lambda x: x.astype(np.uint32), lambda x: x.repeat(2, 1)[:, ::2]):
+        changed = Scene(convert(scene.truth), scene.truth_info, convert(scene.prediction), scene.prediction_info)
+        assert np.array_equal(counts_of(changed).values, expected)
+
+
+def test_all_crowds_of_a_class_excuse_a_prediction_not_just_the_last_one() -> None:
+    # A prediction over two crowds of its class, each of them two fifths of it: four fifths lie in crowds.
+    predicted = segments([1, 1, 1, 1, 1], labels=[0])
+    true = segments([1, 1, 2, 2, 3], labels=[0, 0, 1], crowd=[1, 1, 0])
+    assert count_matches(predicted, true, 2).values.tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
+    other_class = segments([1, 1, 2, 2, 3], labels=[0, 1, 1], crowd=[1, 1, 0])
+    assert count_matches(predicted, other_class, 2).values[0].tolist() == [0, 0, 1, 0]
+
+
+def test_half_in_void_is_still_a_false_positive_and_more_is_not() -> None:
+    predicted = segments([1, 1, 1, 1, 0], labels=[0])
+    assert count_matches(predicted, segments([0, 0, 1, 1, 1], labels=[1]), 2).values[0].tolist() == [0, 0, 1, 0]
+    assert count_matches(predicted, segments([0, 0, 0, 1, 1], labels=[1]), 2).values[0].tolist() == [0, 0, 0, 0]
+
+
+def test_an_iou_of_one_half_is_no_match_and_void_is_left_out_of_it() -> None:
+    assert count_matches(segments([1, 1], [0]), segments([1, 2], [0, 1]), 2).values[0].tolist() == [0, 0, 1, 1]
+    assert count_matches(segments([1, 1], [0]), segments([1, 0], [0]), 1).values[0].tolist() == [1, 1, 0, 0]
+
+
+def test_a_group_without_a_segment_is_nan_and_the_others_keep_their_numbers() -> None:
+    counts = count_matches(segments([1, 1], [0]), segments([1, 1], [0]), 3)
+    things = np.array([True, True, False])
+    assert np.isnan([counts.mean(~things).pq, counts.mean(~things).sq, counts.mean(~things).rq]).all()
+    assert counts.mean(~things).num_classes == 0
+    assert (counts.mean().pq, counts.mean(things).pq, counts.mean(things).num_classes) == (1, 1, 1)
+
+
+def test_packed_counts_of_images_add_up_and_hold_only_classes_that_occur() -> None:
+    images = [counts_of(scenes.random_scene(seed)) for seed in range(20)]
+    packed = [counts.pack() for counts in images]
+    assert [len(rows) for rows in packed] == [int(counts.present.sum()) for counts in images]
+    total = sum(images, PanopticCounts.zeros(len(CATEGORIES)))
+    assert PanopticCounts.unpack(packed, len(CATEGORIES)).values == pytest.approx(total.values, **EXACT)
+
+
+def test_ids_of_a_map_are_its_distinct_values() -> None:
+    pixels = np.random.default_rng(0).integers(0, 50, (30, 40)).repeat(3, 1).astype(np.uint8)
+    assert np.array_equal(ids_in(pixels), np.unique(pixels))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(pixels=np.array([[1, 9, 8]])), r"truth\.png: the map has the ids 8, 9, which are not among its 2 segm"),
+        (dict(pixels=np.array([[1, 1, 1]])), r"truth\.png: the segments 2 have no pixel in the map"),
+        (dict(pixels=np.array([[1, 2]])), r"prediction\.png has the size \(1, 3\), but truth\.png has \(1, 2\)"),
+        (dict(ids=np.array([1, 1])), r"truth\.png: the segment id 1 belongs to more than one segment"),
+        (dict(ids=np.array([1, 0])), r"truth\.png: the segment id 0 is VOID's \(0\)"),
+        (dict(labels=np.array([0, 2])), r"truth\.png: label 2; expected 0\.\.1 \(2 classes\) or VOID"),
+        (dict(labels=np.array([0, -1])), r"truth\.png: label -1; expected 0\.\.1"),
+    ],
+)
+@pytest.mark.parametrize("wrong_one", ["truth", "prediction"])
+def test_a_map_at_odds_with_its_segments_is_named(change: dict, message: str, wrong_one: str) -> None:
+    right = dict(pixels=np.array([[1, 1, 2]]), ids=np.array([1, 2]), labels=np.array([0, 1]))
+    predicted = PanopticMap(**right, name="prediction.png")
+    true = PanopticMap(**{**right, **change}, name="truth.png")
+    if wrong_one == "prediction" and "size" not in message:
+        predicted, true = true, predicted
+    with pytest.raises(UserError, match=message):
+        count_matches(predicted, true, 2)
+
+
+def test_a_category_that_is_no_class_is_named_with_its_segment() -> None:
+    with pytest.raises(UserError, match=r"a\.png: segment 5 has category_id 77, which is none of the 4 categories"):
+        PanopticMap.from_segments_info(np.array([[5]]), [{"id": 5, "category_id": 77}], CLASS_OF, "a.png")
+
+
+def test_a_label_of_a_semantic_map_that_is_no_class_is_an_error() -> None:
+    labels = np.array([[0, 1, 255, 200]], np.uint8)
+    true = PanopticMap.from_semantic_map(labels, 255, "map.png")
+    assert true.labels.tolist() == [0, 1, 200]
+    with pytest.raises(UserError, match=r"map\.png: label 200; expected 0\.\.149"):
+        count_matches(true, true, 150)
