@@ -1,0 +1,188 @@
+"""Our panoptic quality against panopticapi's in one process: the same maps of 640x480 in memory, alternating.
+
+Prints the medians and their ratio (``pq_speedup``: panopticapi's time over ours, larger is better); ``--json FILE``
+also writes them. Neither side reads files or decodes colours. panopticapi is installed for the comparison alone:
+``pip install --no-deps panopticapi-lite==0.2.0``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+
+from mmmaskformer.errors import UserError, one_line_errors
+from mmmaskformer.evaluation import PanopticCounts, PanopticMap, count_matches
+from mmmaskformer.files import atomic_open
+
+CATEGORIES = {i: {"id": i, "isthing": int(i <= 80)} for i in range(1, 134)}  # as many as COCO has
+CLASS_OF = {category: label for label, category in enumerate(CATEGORIES)}
+SEGMENTS = 15  # a bit more than an image of COCO has
+RAGGED = 12.0  # how far borders stray, in pixels
+
+
+@dataclass
+class Image:
+    """True and predicted ids (H, W) int32 with their segments in COCO's format."""
+
+    truth: np.ndarray
+    truth_info: list[dict]
+    prediction: np.ndarray
+    prediction_info: list[dict]
+
+
+def make_image(height: int, width: int, rng: np.random.Generator) -> Image:
+    """Ragged regions with VOID and a crowd, and a prediction with other borders and some wrong classes."""
+    rows, columns = np.mgrid[:height, :width]
+    centres = rng.random((SEGMENTS, 2)) * (height, width)
+
+    def regions() -> np.ndarray:
+        # Borders as ragged as the truth of COCO's sample images: about as many changes of segment along the rows.
+        noise = (rng.normal(0, RAGGED, (height // 8, width // 8)) for _ in "yx")
+        shift_y, shift_x = (cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC) for field in noise)
+        return np.argmin([np.hypot(rows + shift_y - y, columns + shift_x - x) for y, x in centres], 0)
+
+    truth, prediction = regions(), regions()
+    colours = rng.choice(np.arange(1, 256**3), SEGMENTS, replace=False).astype(np.int32)
+    categories = rng.integers(1, len(CATEGORIES) + 1, SEGMENTS)
+    guesses = np.where(rng.random(SEGMENTS) < 0.8, categories, rng.integers(1, len(CATEGORIES) + 1, SEGMENTS))
+    truth_ids, prediction_ids = colours[truth], prediction.astype(np.int32) + 1
+    truth_ids[truth == 0] = prediction_ids[prediction == 1] = 0
+    truth_info = [
+        {
+            "id": int(colours[n]),
+            "category_id": int(categories[n]),
+            "iscrowd": int(n == 2),
+            "area": int((truth == n).sum()),
+        }
+        for n in np.unique(truth[truth != 0])
+    ]
+    present = np.unique(prediction[prediction != 1])
+    return Image(
+        truth_ids, truth_info, prediction_ids, [{"id": int(n) + 1, "category_id": int(guesses[n])} for n in present]
+    )
+
+
+def our_quality(images: list[Image]) -> Callable[[], PanopticCounts]:
+    """From ids and segments to counts of all images."""
+
+    def run() -> PanopticCounts:
+        counts = PanopticCounts.zeros(len(CATEGORIES))
+        for image in images:
+            prediction = PanopticMap.from_segments_info(image.prediction, image.prediction_info, CLASS_OF, "prediction")
+            truth = PanopticMap.from_segments_info(image.truth, image.truth_info, CLASS_OF, "truth")
+            counts += count_matches(prediction, truth, len(CATEGORIES))
+        return counts
+
+    return run
+
+
+def panopticapi_quality(images: list[Image]) -> Callable[[], PanopticCounts]:
+    """panopticapi's loop over the same, with what it takes from files and colours handed to it ready."""
+    try:
+        from panopticapi import evaluation
+    except ImportError:
+        raise UserError(
+            "panopticapi is not installed; for the comparison: pip install --no-deps panopticapi-lite==0.2.0"
+        ) from None
+    maps = {f"{side}/{n}": getattr(image, side) for n, image in enumerate(images) for side in ("truth", "prediction")}
+    pairs = [
+        (
+            {"image_id": n, "file_name": str(n), "segments_info": image.truth_info},
+            {"image_id": n, "file_name": str(n), "segments_info": image.prediction_info},
+        )
+        for n, image in enumerate(images)
+    ]
+
+    def run() -> PanopticCounts:
+        with (
+            patch.object(evaluation.Image, "open", maps.__getitem__),
+            patch.object(evaluation, "rgb2id", lambda ids: ids),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            theirs = evaluation.pq_compute_single_core(0, pairs, "truth", "prediction", CATEGORIES)
+        of_classes = [theirs[category] for category in CATEGORIES]
+        return PanopticCounts(np.array([[c.iou, c.tp, c.fp, c.fn] for c in of_classes]))
+
+    return run
+
+
+def alternate(ours: Callable, theirs: Callable, pairs: int) -> dict[str, float]:
+    """Median seconds of each side over alternating pairs, after one warm-up each; and the median of theirs / ours."""
+    seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for pair in range(pairs + 1):
+        for side, step in (("ours", ours), ("theirs", theirs)):
+            start = time.perf_counter()
+            step()
+            if pair:
+                seconds[side].append(time.perf_counter() - start)
+    ratios = [b / a for a, b in zip(*seconds.values())]
+    return {**{side: median(values) for side, values in seconds.items()}, "ratio": median(ratios)}
+
+
+def measure_quality(args: argparse.Namespace) -> dict[str, float]:
+    """Panoptic quality of ``args.images`` maps on both sides.
+
+    Raises:
+        UserError: panopticapi is not there, or the two sides count differently.
+    """
+    rng = np.random.default_rng(0)
+    images = [make_image(args.height, args.width, rng) for _ in range(args.images)]
+    ours, theirs = our_quality(images), panopticapi_quality(images)
+    if not np.allclose(ours().values, theirs().values, rtol=0, atol=1e-12):
+        raise UserError("ours and panopticapi count differently: their times cannot be compared")
+    times = alternate(ours, theirs, args.pairs)
+    milliseconds = {side: 1e3 * times[side] / len(images) for side in ("ours", "theirs")}
+    print(
+        f"panoptic quality of an image: ours {milliseconds['ours']:.2f} ms, "
+        f"panopticapi {milliseconds['theirs']:.2f} ms, speedup {times['ratio']:.1f}",
+        flush=True,
+    )
+    return {
+        "pq_speedup": times["ratio"],
+        "pq_ours_ms": milliseconds["ours"],
+        "pq_panopticapi_ms": milliseconds["theirs"],
+    }
+
+
+MEASUREMENTS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {"pq": measure_quality}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=15, help="alternating pairs a timing, after one warm-up")
+    parser.add_argument("--images", type=int, default=8, help="images whose PQ is timed together")
+    parser.add_argument("--height", type=int, default=480, help="of the maps in pixels")
+    parser.add_argument("--width", type=int, default=640, help="of the maps in pixels")
+    parser.add_argument("--only", choices=MEASUREMENTS, help="one measurement alone")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args()
+    if min(args.pairs, args.images) < 1 or min(args.height, args.width) < 32:
+        parser.error("--pairs and --images must be at least 1, --height and --width at least 32")
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    figures: dict[str, float] = {}
+    for name, measure in MEASUREMENTS.items():
+        if args.only in (None, name):
+            figures.update(measure(args))
+    if args.json:
+        with atomic_open(args.json, "w") as file:
+            file.write(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
