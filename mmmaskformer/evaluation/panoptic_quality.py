@@ -27,6 +27,8 @@ import numpy as np
 
 from mmmaskformer.errors import UserError
 
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, an odd number: a multiplier that spreads ids well
+
 
 @dataclass(frozen=True)
 class PanopticMap:
@@ -67,9 +69,9 @@ class PanopticMap:
         try:
             labels = [class_of[segment["category_id"]] for segment in segments]
         except KeyError:
-            wrong = next(segment for segment in segments if segment["category_id"] not in class_of)
+            wrong = next(segment for segment in segments if segment.get("category_id") not in class_of)
             raise UserError(
-                f"{name}: segment {wrong['id']} has category_id {wrong['category_id']}, which is none of the "
+                f"{name}: segment {wrong.get('id')} has category_id {wrong.get('category_id')}, which is none of the "
                 f"{len(class_of)} categories of the classes"
             ) from None
         return cls(
@@ -93,22 +95,21 @@ class PanopticMap:
         Raises:
             UserError: a pixel has an id that is neither a segment's nor VOID, or two segments share an id.
         """
-        known = np.append(self.ids, self.void)
-        order = np.argsort(known)
-        known = known[order]
-        if (known[1:] == known[:-1]).any():
-            wrong = int(known[1:][known[1:] == known[:-1]][0])
-            what = f"is VOID's ({self.void})" if wrong == self.void else "belongs to more than one segment"
+        known = np.concatenate([[self.void], self.ids]).astype(np.int64)
+        in_order = np.sort(known)
+        twice = in_order[1:][in_order[1:] == in_order[:-1]]
+        if len(twice):
+            what = f"is VOID's ({self.void})" if self.void in twice else "belongs to more than one segment"
+            wrong = self.void if self.void in twice else int(twice[0])
             raise UserError(f"{self.name}: the segment id {wrong} {what}; every segment needs one of its own")
-        place = np.searchsorted(known, pixels)
-        place[place == len(known)] = 0
-        unknown = known[place] != pixels
+        place = _look_up(known, pixels)
+        unknown = known.take(place) != pixels
         if unknown.any():
             raise UserError(
                 f"{self.name}: the map has the ids {_some(np.unique(pixels[unknown]))}, which are not among its "
                 f"{len(self.ids)} segments (VOID is {self.void})"
             )
-        return ((order + 1) % len(known))[place]  # VOID stands last in `known`, and is 0
+        return place
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,26 @@ def ids_in(pixels: np.ndarray) -> np.ndarray:
     """The different values of a map (H, W), int64, in rising order."""
     flat = pixels.reshape(-1)
     return np.unique(flat[run_starts(flat)]).astype(np.int64)
+
+
+def _look_up(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The place in ``known`` (S,) of each of ``values`` (N,), both int64; any place for a value that is not there.
+
+    A table without collisions, by multiplicative hashing: with as many slots as the square of S, more than every second
+    multiplier separates all of ``known``, and a value costs a product and a look into a table that fits into the cache.
+    """
+    bits, factor = 2 * len(known).bit_length(), GOLDEN
+    while len(np.unique(slots := _hash(known, factor, bits))) < len(known):
+        factor = factor * GOLDEN % 2**64
+    table = np.zeros(1 << bits, np.int64)
+    table[slots] = np.arange(len(known))
+    return table.take(_hash(values, factor, bits))
+
+
+def _hash(values: np.ndarray, factor: int, bits: int) -> np.ndarray:
+    slots = values.view(np.uint64) * np.uint64(factor)
+    slots >>= np.uint64(64 - bits)
+    return slots.view(np.int64)
 
 
 def _check_labels(segments: PanopticMap, num_classes: int) -> None:

@@ -177,6 +177,19 @@ def test_packed_counts_of_images_add_up_and_hold_only_classes_that_occur() -> No
     assert PanopticCounts.unpack(packed, len(CATEGORIES)).values == pytest.approx(total.values, **EXACT)
 
 
+def test_overlaps_of_many_segments_are_those_counted_pixel_by_pixel() -> None:
+    rng = np.random.default_rng(0)
+    maps, places = [], []
+    for count in (300, 40):
+        place = rng.permutation(np.arange(60 * 70) % (count + 1)).reshape(60, 70)
+        ids = np.append(0, rng.choice(np.arange(1, 256**3), count, replace=False))
+        maps.append(PanopticMap(ids[place], ids[1:], np.zeros(count, int)))
+        places.append(place)
+    expected = np.zeros((301, 41))
+    np.add.at(expected, tuple(places), 1)
+    assert np.array_equal(overlaps(*maps), expected)
+
+
 def test_ids_of_a_map_are_its_distinct_values() -> None:
     pixels = np.random.default_rng(0).integers(0, 50, (30, 40)).repeat(3, 1).astype(np.uint8)
     assert np.array_equal(ids_in(pixels), np.unique(pixels))
