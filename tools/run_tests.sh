@@ -4,6 +4,6 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=$(bash "$root/tools/setup_venv.sh")
 cd "$root"
-# The reference that panoptic quality is compared with. --no-deps, and so no extra: it pins numpy<2, and the stack does not.
+# The reference that panoptic quality is compared with. No extra can bring it: it pins numpy<2, which breaks the stack.
 "$python" -c "import panopticapi" 2>/dev/null || "$python" -m pip install -q --no-deps panopticapi-lite==0.2.0 >&2
 exec "$python" -m pytest "$@"

@@ -164,6 +164,33 @@ def test_without_a_json_the_truth_comes_from_the_sample(tmp_path: Path) -> None:
     assert numbers == pytest.approx(expected, rel=0, abs=1e-10)
 
 
+def test_samples_of_mmdets_data_set_are_evaluated_with_and_without_the_json(shared_data: Path) -> None:
+    from mmdet.datasets import CocoPanopticDataset
+
+    root = shared_data / "pennfudan"
+    content = json.loads((root / "panoptic_val.json").read_text())
+    dataset = CocoPanopticDataset(
+        ann_file=str(root / "panoptic_val.json"),
+        metainfo=meta_of(content["categories"]),
+        data_prefix=dict(img=str(root / "images/val"), seg=str(root / "panoptic/val")),
+        test_mode=True,
+        indices=5,
+        pipeline=[
+            dict(type="mmdet.LoadImageFromFile"),
+            dict(type="mmdet.PackDetInputs", meta_keys=("img_id", "img_path", "segments_info", "seg_map_path")),
+        ],
+    )
+    samples = [dataset[place]["data_samples"] for place in range(len(dataset))]
+    for annotation, sample in zip(content["annotations"], samples):
+        pixels = read_panoptic_png(sample.seg_map_path)
+        spoilt = spoil(pixels, annotation["segments_info"], content["categories"], seed=3)
+        sample.pred_panoptic_seg = PixelData(sem_seg=spoilt)
+    seg_prefix = str(root / "panoptic/val")
+    by_json = evaluate(samples, dataset.metainfo, ann_file=str(root / "panoptic_val.json"), seg_prefix=seg_prefix)
+    assert 10 < by_json["coco_panoptic/PQ"] < 95
+    assert evaluate(samples, dataset.metainfo) == by_json
+
+
 def test_the_log_shows_a_table_in_percent_and_a_dash_for_what_does_not_occur(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
