@@ -23,4 +23,4 @@ def test_panoptic_inference_is_compared_with_mmdets_fusion_head_on_the_same_segm
     assert result.returncode == 0, result.stdout
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["fusion_time_ratio"] == pytest.approx(figures["fusion_ours_ms"] / figures["fusion_mmdet_ms"])
-    assert 0 < figures["fusion_whole_ratio"] and "ratio" in result.stdout
+    assert figures["fusion_whole_ratio"] > 0 and "ratio" in result.stdout
