@@ -75,22 +75,21 @@ def resume_from(cfg: Config, resume: str | None) -> None:
 
     Args:
         cfg: The config, changed in place.
-        resume: None, ``"auto"`` for the last checkpoint in ``work_dir`` (a fresh start where there is none), or a
-            checkpoint.
+        resume: None, ``"auto"`` for the last checkpoint in ``work_dir`` (where there is none, a fresh start or what
+            ``load_from`` says), or a checkpoint.
 
     Raises:
         UserError: The checkpoint does not exist.
     """
     if resume is None:
         return
+    if resume == "auto":
+        resume = find_latest_checkpoint(cfg.work_dir)
+        if resume is None:
+            return
+    check_checkpoint_exists(resume, f"--resume {resume}")
     cfg.resume = True
     cfg.load_from = resume
-    if resume == "auto":
-        cfg.load_from = find_latest_checkpoint(cfg.work_dir)
-        if cfg.load_from is None:
-            cfg.resume = False
-    if cfg.load_from is not None:
-        check_checkpoint_exists(cfg.load_from, f"--resume {resume}")
 
 
 def draw_predictions(cfg: Config, show_dir: str) -> None:

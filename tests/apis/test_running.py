@@ -25,10 +25,10 @@ def test_amp_does_not_replace_an_optimizer_wrapper_it_does_not_know() -> None:
         use_amp(Config({"optim_wrapper": {"type": "ApexOptimWrapper"}}))
 
 
-def test_resuming_without_a_checkpoint_starts_afresh(tmp_path: Path) -> None:
-    cfg = Config({"work_dir": str(tmp_path)})
+def test_resuming_without_a_checkpoint_starts_afresh_from_what_the_config_says(tmp_path: Path) -> None:
+    cfg = Config({"work_dir": str(tmp_path), "resume": False, "load_from": "start.pth"})
     resume_from(cfg, "auto")
-    assert (cfg.resume, cfg.load_from) == (False, None)
+    assert (cfg.resume, cfg.load_from) == (False, "start.pth")
 
 
 def test_resuming_takes_the_last_checkpoint_of_the_work_folder(tmp_path: Path) -> None:
