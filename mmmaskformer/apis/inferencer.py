@@ -21,7 +21,8 @@ from numpy import ndarray
 from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
-from mmmaskformer.apis.config import dataset_classes, dataset_type, iterate_datasets, load_config, sync_dataset_meta
+from mmmaskformer.apis.config import load_config, sync_dataset_meta
+from mmmaskformer.apis.dataset_info import dataset_classes, dataset_type, iterate_datasets
 from mmmaskformer.apis.images import ImageSource, check_decodable, list_images, output_names
 from mmmaskformer.engine.label_maps import write_label_map
 from mmmaskformer.errors import UserError

@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmmaskformer.apis.config import dataset_classes
+from mmmaskformer.apis.dataset_info import dataset_classes
 from mmmaskformer.seg import MaskFormerSegmentor
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
