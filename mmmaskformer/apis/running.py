@@ -92,24 +92,14 @@ def resume_from(cfg: Config, resume: str | None) -> None:
     cfg.load_from = resume
 
 
-def draw_predictions(cfg: Config, show_dir: str) -> None:
-    """Makes a test run draw image | truth | prediction of every image into ``show_dir``."""
-    drawer = dict(type="mmmaskformer.PanelWriterHook", out_dir=show_dir)
-    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), drawer]
-
-
-def write_label_maps(cfg: Config, out_dir: str) -> None:
-    """Makes a test run write every predicted label map into ``out_dir``."""
-    writer = dict(type="mmmaskformer.LabelMapWriterHook", out_dir=out_dir)
-    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), writer]
-
-
 def use_tta(cfg: Config) -> None:
     """Wraps the model for test-time augmentation.
 
     Raises:
-        UserError: The config has no ``tta_pipeline``.
+        UserError: The config has no ``tta_pipeline``, or its model gives out segments, which cannot be averaged.
     """
+    if "panoptic_head" in cfg.model:
+        raise UserError("--tta averages class scores, which this config's model with a panoptic_head does not give out")
     if "tta_pipeline" not in cfg:
         raise UserError("--tta needs a tta_pipeline in the config, with the scales and flips to average over")
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
