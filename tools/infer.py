@@ -99,9 +99,8 @@ class Summary:
         self.classes = classes
         self.min_score = min_score
         self.images = 0
+        self.counts: dict[str, Counter[int]] = {}
         self.areas: Counter[int] = Counter()
-        self.things: Counter[int] = Counter()
-        self.instances: Counter[int] = Counter()
 
     def add(self, result: SegmentationResult) -> None:
         """Counts one image."""
@@ -109,25 +108,27 @@ class Summary:
         labels = result.labels
         if result.panoptic is not None:
             labels = result.panoptic.labels(void=len(self.classes))
-            self.things.update(segment.label for segment in result.panoptic.segments if segment.is_thing)
+            self._count("things", [segment.label for segment in result.panoptic.segments if segment.is_thing])
+        if result.instances is not None:
+            sure = result.instances.above(self.min_score).labels.tolist()
+            self._count(f"instances of score {self.min_score} and more", sure)
         if labels is not None:
             self.areas.update(dict(zip(*map(np.ndarray.tolist, np.unique(labels, return_counts=True)))))
-        if result.instances is not None:
-            self.instances.update(result.instances.above(self.min_score).labels.tolist())
+
+    def _count(self, what: str, labels: list[int]) -> None:
+        self.counts.setdefault(what, Counter()).update(labels)
 
     def __str__(self) -> str:
-        """Lines of what was predicted, each with the most frequent first."""
-        total = self.areas.total()
-        lines = {
-            "things": [f"{count} {self._name(label)}" for label, count in self.things.most_common()],
-            f"instances of score {self.min_score} and more": [
-                f"{count} {self._name(label)}" for label, count in self.instances.most_common()
-            ],
-            "largest classes": [
-                f"{self._name(label)} {percent(area / total)}" for label, area in self.areas.most_common(LISTED)
-            ],
-        }
-        return "".join(f"{title}: {', '.join(parts)}\n" for title, parts in lines.items() if parts)
+        """A line for each kind of output, the most frequent class first."""
+        lines = []
+        for what, count in self.counts.items():
+            found = [f"{number} {self._name(label)}" for label, number in count.most_common()]
+            lines.append(f"{what}: {', '.join(found) or 'none'}\n")
+        if self.areas:
+            total = self.areas.total()
+            shares = [f"{self._name(label)} {percent(area / total)}" for label, area in self.areas.most_common(LISTED)]
+            lines.append(f"largest classes: {', '.join(shares)}\n")
+        return "".join(lines)
 
     def _name(self, label: int) -> str:
         return self.classes[label] if 0 <= label < len(self.classes) else "void"
