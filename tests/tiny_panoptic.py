@@ -39,7 +39,10 @@ dataset = dict(
     data_prefix=dict(img="images", seg="panoptic"), pipeline=pipeline,
 )
 test_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False), dataset=dataset)
-test_evaluator = [dict(type="CocoMetric", ann_file={data!r} + "/instances.json", metric="segm")]
+test_evaluator = [
+    dict(type="mmmaskformer.PanopticQualityMetric", ann_file={data!r} + "/panoptic.json"),
+    dict(type="CocoMetric", ann_file={data!r} + "/instances.json", metric="segm"),
+]
 model = dict(
     type="mmmaskformer.MaskFormer",
     data_preprocessor=dict(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import METRICS
 
 from mmmaskformer.errors import UserError
 
@@ -46,9 +47,9 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
     """Makes a test run write its predictions into ``out_dir``, beside evaluating them.
 
     Semantic label maps become PNGs. Of a model with a panoptic head, what the config evaluates is written: segments in
-    the format of COCO's panoptic server, by PanopticQualityMetric; instances in that of its detection server,
-    ``instances.segm.json`` and ``instances.bbox.json``, by mmdet's CocoMetric; and label maps, in ``semantic/``, where
-    ``test_cfg.semantic_on`` asks for them.
+    the format of COCO's panoptic server (``panoptic.json`` and ``panoptic/``) by PanopticQualityMetric, instances in
+    that of its detection server (``instances.segm.json`` and ``instances.bbox.json``) by mmdet's CocoMetric; and label
+    maps (``semantic/``) where ``test_cfg.semantic_on`` asks for them.
 
     Args:
         cfg: The config, changed in place.
@@ -66,11 +67,13 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
         writes = True
     evaluators = cfg.get("test_evaluator") or []
     for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        kind = str(metric["type"]).rpartition(".")[2]
-        if kind == "PanopticQualityMetric":
-            metric["out_dir"] = out_dir
-        elif kind in ("CocoMetric", "CocoPanopticMetric"):
-            metric["outfile_prefix"] = os.path.join(out_dir, "instances" if kind == "CocoMetric" else "panoptic")
+        kinds = _class_names(metric)
+        if "PanopticQualityMetric" in kinds:
+            metric.out_dir = out_dir
+        elif "CocoMetric" in kinds:
+            metric.outfile_prefix = os.path.join(out_dir, "instances")
+        elif "CocoPanopticMetric" in kinds:
+            metric.outfile_prefix = os.path.join(out_dir, "panoptic")
         else:
             continue
         writes = True
@@ -80,6 +83,15 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
             "mmmaskformer.PanopticQualityMetric for segments or mmdet's CocoMetric for instances, or model.test_cfg "
             "semantic_on=True for label maps"
         )
+
+
+def _class_names(metric: ConfigDict) -> set[str]:
+    """Names of a metric's class and of those it is made from; none where no registry knows it."""
+    kind = metric.type
+    if isinstance(kind, str):
+        with METRICS.switch_scope_and_registry(metric.get("_scope_")) as registry:
+            kind = registry.get(kind)
+    return {base.__name__ for base in getattr(kind, "__mro__", ())}
 
 
 def _add_hook(cfg: Config, hook: dict) -> None:

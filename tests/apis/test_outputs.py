@@ -5,12 +5,15 @@ import os
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+from mmdet.evaluation import CocoMetric
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmmaskformer.apis import choose_outputs, draw_predictions, load_config, sync_dataset_meta, write_predictions
 from mmmaskformer.errors import UserError
+from mmmaskformer.panoptic_png import read_panoptic_png
 
 
 def detector(**others: object) -> Config:
@@ -62,29 +65,33 @@ def test_drawing_works_for_a_config_without_a_visualizer() -> None:
     assert hooks(cfg) == ["mmmaskformer.PanelWriterHook"]
 
 
+class DerivedMetric(CocoMetric):
+    """A metric of instances under another name."""
+
+
 def test_every_metric_that_can_write_is_told_where() -> None:
-    metrics = [dict(type="mmmaskformer.PanopticQualityMetric"), dict(type="CocoMetric"), dict(type="Other")]
-    cfg = detector(test_evaluator=metrics)
+    kinds = ("mmmaskformer.PanopticQualityMetric", "mmdet.CocoMetric", "mmdet.CocoPanopticMetric", DerivedMetric)
+    cfg = detector(test_evaluator=[*(dict(type=kind) for kind in kinds), dict(type="mmdet.SemSegMetric")])
     write_predictions(cfg, "out")
-    assert cfg.test_evaluator[0].out_dir == "out"
-    assert cfg.test_evaluator[1].outfile_prefix == os.path.join("out", "instances")
-    assert cfg.test_evaluator[2].to_dict() == {"type": "Other"}
-    assert "custom_hooks" not in cfg
+    segments, instances, mmdets, derived, semantic = cfg.test_evaluator
+    assert segments.out_dir == "out" and mmdets.outfile_prefix == os.path.join("out", "panoptic")
+    assert instances.outfile_prefix == derived.outfile_prefix == os.path.join("out", "instances")
+    assert semantic.to_dict() == {"type": "mmdet.SemSegMetric"} and "custom_hooks" not in cfg
 
 
 def test_a_single_metric_need_not_be_in_a_list() -> None:
-    cfg = detector(test_evaluator=dict(type="PanopticQualityMetric"))
+    cfg = detector(test_evaluator=dict(type="mmmaskformer.PanopticQualityMetric"))
     write_predictions(cfg, "out")
     assert cfg.test_evaluator.out_dir == "out"
 
 
-@pytest.mark.parametrize("evaluator", [{}, dict(test_evaluator=dict(type="CityScapesMetric"))])
+@pytest.mark.parametrize("evaluator", [{}, dict(test_evaluator=dict(type="mmdet.CityScapesMetric"))])
 def test_a_config_that_writes_nothing_is_refused_with_the_mend(evaluator: dict) -> None:
     with pytest.raises(UserError, match=r"--out out: .*PanopticQualityMetric for segments or mmdet's CocoMetric"):
         write_predictions(detector(**evaluator), "out")
 
 
-def test_a_run_writes_instances_for_a_server_and_label_maps_beside_evaluating(
+def test_a_run_writes_segments_and_instances_for_a_server_and_label_maps_beside_evaluating(
     trained_detector: Path, tmp_path: Path
 ) -> None:
     cfg = load_config(trained_detector / "tiny.py", {"work_dir": str(tmp_path / "run")})
@@ -92,9 +99,13 @@ def test_a_run_writes_instances_for_a_server_and_label_maps_beside_evaluating(
     cfg.load_from = str(trained_detector / "tiny.pth")
     write_predictions(cfg, str(tmp_path / "out"))
     metrics = Runner.from_cfg(cfg).test()
-    assert metrics["coco/segm_mAP_50"] > 0.5
+    assert metrics["coco/segm_mAP_50"] > 0.5 and metrics["coco_panoptic/PQ"] > 50
     found = json.loads((tmp_path / "out" / "instances.segm.json").read_text())
     assert {(one["image_id"], one["category_id"]) for one in found} == {(0, 7), (1, 7)}
+    segments = json.loads((tmp_path / "out" / "panoptic.json").read_text())["annotations"]
+    for annotation in segments:
+        ids = read_panoptic_png(tmp_path / "out" / "panoptic" / annotation["file_name"])
+        assert {info["id"] for info in annotation["segments_info"]} == set(np.unique(ids)) - {0}
     truth = cv2.imread(str(trained_detector / "data" / "annotations" / "0.png"), cv2.IMREAD_UNCHANGED)
     labels = cv2.imread(str(tmp_path / "out" / "semantic" / "0.png"), cv2.IMREAD_UNCHANGED)
     assert ((labels == 0) == (truth == 2)).mean() > 0.9

@@ -51,12 +51,13 @@ def test_testing_prints_miou_and_writes_label_maps_and_pictures(folder: Path) ->
     assert len(list((folder / "shown").rglob("*.png"))) == 4
 
 
-def test_testing_a_detector_writes_its_instances_and_draws_panels(trained_detector: Path) -> None:
+def test_testing_a_detector_writes_what_it_predicts_and_draws_panels(trained_detector: Path) -> None:
     command = ("test.py", "tiny.py", "tiny.pth", "--out", "results", "--show-dir", "shown")
     done = run_tool(*command, cwd=trained_detector)
     assert done.returncode == 0, done.stdout
-    assert "coco/segm_mAP: " in done.stdout
-    assert (trained_detector / "results" / "instances.segm.json").is_file()
+    assert "coco/segm_mAP: " in done.stdout and "coco_panoptic/PQ: " in done.stdout
+    written = {path.name for path in (trained_detector / "results").iterdir()}
+    assert written >= {"panoptic.json", "panoptic", "instances.segm.json", "semantic"}
     assert len(list((trained_detector / "shown").glob("*_panoptic.png"))) == 2
 
 
