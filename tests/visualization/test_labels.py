@@ -1,8 +1,12 @@
 """Names stand inside their segments, on the picture, and never on each other."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from mmmaskformer.panoptic_png import read_panoptic_png
 from mmmaskformer.visualization import SegmentMap, predicted_segments, true_segments
 from mmmaskformer.visualization.labels import Label, draw_labels, place_labels
 
@@ -84,3 +88,22 @@ def test_a_name_is_written_in_white_on_black_where_it_was_placed() -> None:
         changed = np.argwhere((drawn != background).any(-1))
         assert {0, 255} <= set(np.unique(drawn[12:48, 60:140]))
         assert (changed.min(0) >= (12, 60)).all() and (changed.max(0) <= (48, 140)).all()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_on_a_real_crowded_photo_every_segment_of_some_size_is_named_on_itself(shared_data: Path, index: int) -> None:
+    folder = shared_data / "coco_panoptic_sample"
+    content = json.loads((folder / "panoptic.json").read_text())
+    annotation = content["annotations"][index]
+    things = [category["id"] for category in content["categories"] if category["isthing"]]
+    info = [
+        dict(id=s["id"], category=int(s["category_id"] not in things), is_thing=s["category_id"] in things)
+        for s in annotation["segments_info"]
+    ]
+    found = true_segments(read_panoptic_png(folder / "panoptic" / annotation["file_name"]), info, 1)
+    labels = place_labels(found, ("horse 0.97", "tree-merged 0.97"), zoom=2, text_size=16)
+    named = {int(found.ids[int(label.y / 2), int(label.x / 2)]) for label in labels}
+    assert len(named) == len(labels), "two names on one segment"
+    unnamed = [segment for segment in found.segments if segment.id not in named]
+    assert max(segment.area for segment in unnamed) < 0.01 * found.ids.size
+    assert len(unnamed) <= len(found.segments) / 3
