@@ -33,8 +33,9 @@ class PanelWriterHook(Hook):
 
     Pictures keep the image's path below the data set's image folder: ``a.png`` shows the semantic prediction of
     ``a.jpg``, ``a_panoptic.png`` the panoptic one, ``a_instances.png`` the instances; each is there if the model
-    predicts it. Semantic truth is what the pipeline loads, panoptic truth what the data set (mmdet's
-    CocoPanopticDataset) says about the image, whether or not the pipeline loads it. Instances are drawn over the image.
+    predicts it. Panoptic truth is what the data set (mmdet's CocoPanopticDataset) says about the image, whether or not
+    the pipeline loads it; semantic truth follows from it, or else is what the pipeline loads. Instances are drawn over
+    the image alone.
 
     Args:
         out_dir: folder to write to.
@@ -80,7 +81,7 @@ class PanelWriterHook(Hook):
         known = self.dataset.get_data_info(self.place[image_path])
         if not known.get("seg_map_path"):
             return None
-        ids = read_panoptic_png(fileio.get(known["seg_map_path"]), known["seg_map_path"])
+        ids = read_panoptic_png(bytes(fileio.get(known["seg_map_path"])), known["seg_map_path"])
         return true_segments(ids, known["segments_info"], len(self.dataset.metainfo["thing_classes"]))
 
     def _true_labels(self, sample: Any, image: ndarray, segments: SegmentMap | None) -> ndarray | None:
