@@ -1,8 +1,9 @@
 """Data sets that MMSegmentation and MMDetection lack, and what loads panoptic ground truth without panopticapi."""
 
+from mmmaskformer.datasets.ade20k_panoptic import CheckedADE20KPanopticDataset, LoadADE20KLabelMap
 from mmmaskformer.datasets.camvid import CamVidDataset
 from mmmaskformer.datasets.checks import CheckedSegDataset
-from mmmaskformer.datasets.panoptic import CheckedADE20KPanopticDataset, CheckedPanopticDataset
+from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
 from mmmaskformer.datasets.panoptic_loading import LoadPanopticAnnotations
 from mmmaskformer.datasets.pennfudan import PennFudanDataset
 from mmmaskformer.datasets.shapes import ShapesDataset, ShapesPanopticDataset
@@ -12,6 +13,7 @@ __all__ = [
     "CheckedADE20KPanopticDataset",
     "CheckedPanopticDataset",
     "CheckedSegDataset",
+    "LoadADE20KLabelMap",
     "LoadPanopticAnnotations",
     "PennFudanDataset",
     "ShapesDataset",

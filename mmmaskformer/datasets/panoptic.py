@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from mmdet.datasets import ADE20KPanopticDataset, CocoPanopticDataset
+from mmdet.datasets import CocoPanopticDataset
 
 from mmmaskformer.datasets.folders import is_remote, missing_files, require_folder
 from mmmaskformer.datasets.panoptic_json import (
@@ -95,11 +95,3 @@ class CheckedPanopticDataset(CocoPanopticDataset):
                     f"{type(self).__name__}: {len(missing)} of {len(paths)} {what} of {self.ann_file} are missing, "
                     f"the first: {paths[missing[0]]}"
                 )
-
-
-@DATASETS.register_module()
-class CheckedADE20KPanopticDataset(CheckedPanopticDataset):
-    """ADE20K's 100 things and 50 stuff classes, as mmdet's ``tools/dataset_converters/ade20k2coco.py`` writes them."""
-
-    METAINFO = ADE20KPanopticDataset.METAINFO
-    HINT = "; make it with mmdet's tools/dataset_converters/ade20k2coco.py FOLDER --task panoptic"

@@ -1,6 +1,7 @@
 """The converters' command lines, on real CamVid images."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from panoptic_files import write_dataset
 from PIL import Image
 
 from mmmaskformer.errors import UserError
@@ -123,3 +125,11 @@ def test_shapes_are_drawn_once_with_the_counts_and_size_asked_for(tmp_path):
 def test_shapes_of_no_size_are_refused_in_one_line(tmp_path):
     result = convert("shapes.py", "--out", tmp_path / "shapes", "--size", -1, 64)
     assert result.returncode == 2 and "height must be an integer of at least 32, got -1" in result.stderr
+
+
+def test_panoptic_truth_becomes_instances_in_one_command(tmp_path):
+    folder = write_dataset(tmp_path / "data")
+    out = tmp_path / "made" / "instances.json"
+    done = convert("panoptic_to_instances.py", folder / "panoptic.json", folder / "panoptic", out)
+    assert done.returncode == 0 and "8 instances in 2 images" in done.stdout, done.stderr
+    assert {annotation["category_id"] for annotation in json.loads(out.read_text())["annotations"]} == {3, 7}

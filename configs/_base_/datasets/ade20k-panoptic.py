@@ -25,6 +25,8 @@ test_pipeline = [
     dict(type="ResizeShortestEdge", scale=640, max_size=2560),
     # After resizing: the truth keeps its own size.
     dict(type="mmmaskformer.LoadPanopticAnnotations"),
+    # mIoU is taken on ADE20K's own label maps, as by the release.
+    dict(type="mmmaskformer.LoadADE20KLabelMap"),
     dict(type="PackDetInputs"),
 ]
 train_dataloader = dict(
@@ -49,7 +51,7 @@ val_dataloader = dict(
         type="mmmaskformer.CheckedADE20KPanopticDataset",
         data_root=data_root,
         ann_file="ade20k_panoptic_val.json",
-        data_prefix=dict(img="images/validation", seg="ade20k_panoptic_val"),
+        data_prefix=dict(img="images/validation", seg="ade20k_panoptic_val", sem="annotations/validation"),
         test_mode=True,
         pipeline=test_pipeline,
     ),
