@@ -3,7 +3,7 @@
 _base_ = "../maskformer_efficientnet-lite0_pennfudan.py"
 
 num_classes = 2
-attention = dict(embed_dims=128, num_heads=8, dropout=0.1, batch_first=True)
+attention = dict(embed_dims=128, num_heads=8, dropout=0.0, batch_first=True)
 model = dict(
     type="MaskFormer",
     panoptic_head=dict(
@@ -14,7 +14,7 @@ model = dict(
         out_channels=128,
         num_things_classes=1,
         num_stuff_classes=1,
-        num_queries=50,
+        num_queries=20,
         pixel_decoder=dict(type="PixelDecoder", norm_cfg=dict(type="GN", num_groups=32), act_cfg=dict(type="ReLU")),
         enforce_decoder_input_project=True,
         positional_encoding=dict(num_feats=64, normalize=True),
@@ -28,7 +28,7 @@ model = dict(
                     embed_dims=128,
                     feedforward_channels=512,
                     num_fcs=2,
-                    ffn_drop=0.1,
+                    ffn_drop=0.0,
                     act_cfg=dict(type="ReLU", inplace=True),
                 ),
             ),

@@ -8,7 +8,7 @@ train_pipeline = [
     dict(type="mmmaskformer.LoadPanopticAnnotations"),
     dict(
         type="RandomChoiceResize",
-        scales=[192, 224, 256, 288, 320, 352, 384],
+        scales=[224, 256, 288, 320, 352],
         resize_type="ResizeShortestEdge",
         max_size=768,
     ),
