@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmmaskformer.structures import SegmentTargets
+from mmmaskformer.core.panoptic import panoptic_segments
+from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 TOLERANCE = 1e-4
 TIE = 1e-6
@@ -77,3 +79,24 @@ def assert_matching(matching: Tensor, targets: SegmentTargets, theirs: list) -> 
         for queries, (their_queries, their_segments) in zip(matching[layer].split(targets.counts), images):
             their_queries, their_segments = torch.as_tensor(their_queries), torch.as_tensor(their_segments)
             assert queries[their_segments].tolist() == their_queries.tolist()
+
+
+def assert_panoptic(predictions: MaskPredictions, numbers: dict[str, Any], num_things: int) -> None:
+    """The release's panoptic maps and segments, up to the numbering."""
+    predictions.class_logits = numbers["pred_logits"][None]  # the release's numbers use class logits of their own
+    thresholds = numbers["thresholds"]
+    for image, (theirs, infos) in enumerate(zip(numbers["maps"], numbers["segments"])):
+        geometry = OutputGeometry.plain(tuple(theirs.shape))
+        ours = panoptic_segments(
+            predictions, image, geometry, num_things, thresholds["class_confidence"], thresholds["overlap"]
+        )
+        assert len(ours) == len(infos) > 1
+        number = {-1: 0}
+        for info in infos:
+            pixels = theirs == info["id"]
+            (index,) = ours.index_map[pixels].unique().tolist()
+            number[index] = info["id"]
+            assert int(ours.labels[index]) == info["category_id"]
+            assert (info["category_id"] < num_things) == info["isthing"]
+        renumbered = torch.tensor([number[index] for index in range(-1, len(ours))])[ours.index_map + 1]
+        assert torch.equal(renumbered, theirs.long())

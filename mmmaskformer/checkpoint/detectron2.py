@@ -1,7 +1,7 @@
-"""The reference release's (Detectron2) weights -> a mmseg or mmdet model with our head.
+"""The reference release's (Detectron2) models <-> ours, with mmseg's or mmdet's ResNet and SwinTransformer.
 
-Backbones become mmseg's ``ResNet`` (torchvision's names, as ``ResNetV1c`` for the deeplab stem) and
-``SwinTransformer``. Mostly names change; Swin's patch merging also changes the order of its input channels.
+The release's published files are older than its code and lack ``pixel_decoder.`` in their names, which its code puts in
+while it loads a file that does not state a version: so both spellings are read.
 """
 
 from __future__ import annotations
@@ -12,96 +12,141 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-# (pattern, replacement) for every key of the release; the first that matches is taken.
-HEAD_RULES = [
-    (r"sem_seg_head\.pixel_decoder\.(mask_features|input_proj)\.(.+)", r"{head}.pixel_decoder.\1.\2"),
-    (r"sem_seg_head\.pixel_decoder\.transformer\.encoder\.(.+)", r"{head}.pixel_decoder.encoder.\1"),
-    (r"sem_seg_head\.predictor\.transformer\.decoder\.(.+)", r"{head}.transformer_decoder.\1"),
-    (r"sem_seg_head\.predictor\.(query_embed|input_proj|class_embed|mask_embed)\.(.+)", r"{head}.\1.\2"),
-    (r"sem_seg_head\.predictor\.(weight|bias)", r"{head}.classifier.\1"),
+from .ade20k import CLASS_ORDER
+from .backbones import SWIN, relative_position_index, under
+from .keymap import Conversion, KeyMap, Rule
+
+OWNER = "a MaskFormer of the reference release"
+NO_OBJECT_WEIGHT = 0.1
+
+HEAD = [
+    ("pixel_decoder.mask_features.{name}", "pixel_decoder.mask_features.{name}"),
+    ("pixel_decoder.input_proj.{name}", "pixel_decoder.input_proj.{name}"),
+    ("pixel_decoder.transformer.encoder.layers.{i}.{name}", "pixel_decoder.encoder.layers.{i}.{name}"),
+    ("predictor.transformer.decoder.layers.{i}.{name}", "transformer_decoder.layers.{i}.{name}"),
+    ("predictor.transformer.decoder.norm.{name}", "transformer_decoder.norm.{name}"),
+    ("predictor.query_embed.{name}", "query_embed.{name}"),
+    ("predictor.input_proj.{name}", "input_proj.{name}"),
+    ("predictor.class_embed.{name}", "class_embed.{name}"),
+    ("predictor.mask_embed.layers.{i}.{name}", "mask_embed.layers.{i}.{name}"),
+    ("predictor.weight", "classifier.weight"),
+    ("predictor.bias", "classifier.bias"),
+    # The release counts levels from the finest, 1, to the coarsest; so do we, from 0.
+    ("pixel_decoder.adapter_{i+1}.norm.{name}", "pixel_decoder.lateral_convs.{i}.norm.{name}"),
+    ("pixel_decoder.adapter_{i+1}.{name}", "pixel_decoder.lateral_convs.{i}.conv.{name}"),
+    ("pixel_decoder.layer_{i+1}.norm.{name}", "pixel_decoder.output_convs.{i}.norm.{name}"),
+    ("pixel_decoder.layer_{i+1}.{name}", "pixel_decoder.output_convs.{i}.conv.{name}"),
 ]
-RESNET_RULES = [
-    (r"backbone\.stem\.conv1\.weight", r"backbone.conv1.weight"),
-    (r"backbone\.stem\.conv1\.norm\.(.+)", r"backbone.bn1.\1"),
-    (r"backbone\.res([2-5])\.(\d+)\.shortcut\.weight", r"backbone.layer{stage}.\2.downsample.0.weight"),
-    (r"backbone\.res([2-5])\.(\d+)\.shortcut\.norm\.(.+)", r"backbone.layer{stage}.\2.downsample.1.\3"),
-    (r"backbone\.res([2-5])\.(\d+)\.conv(\d)\.weight", r"backbone.layer{stage}.\2.conv\3.weight"),
-    (r"backbone\.res([2-5])\.(\d+)\.conv(\d)\.norm\.(.+)", r"backbone.layer{stage}.\2.bn\3.\4"),
+BLOCKS = [
+    Rule("res{i+1}.{j}.shortcut.norm.{name}", "layer{i}.{j}.downsample.1.{name}"),
+    Rule("res{i+1}.{j}.shortcut.weight", "layer{i}.{j}.downsample.0.weight"),
+    Rule("res{i+1}.{j}.conv{k}.norm.{name}", "layer{i}.{j}.bn{k}.{name}"),
+    Rule("res{i+1}.{j}.conv{k}.weight", "layer{i}.{j}.conv{k}.weight"),
+]
+STEM = [
+    Rule("stem.conv1.norm.{name}", "bn1.{name}"),
+    Rule("stem.conv1.weight", "conv1.weight"),
 ]
 # The deeplab stem is three convolutions; mmseg keeps them in one Sequential (conv, norm, relu) x 3.
-DEEPLAB_STEM_RULES = [
-    (r"backbone\.stem\.conv([123])\.weight", r"backbone.stem.{first}.weight"),
-    (r"backbone\.stem\.conv([123])\.norm\.(.+)", r"backbone.stem.{second}.\2"),
+DEEPLAB_STEM = [
+    rule
+    for index in range(3)
+    for rule in (
+        Rule(f"stem.conv{index + 1}.norm.{{name}}", f"stem.{3 * index + 1}.{{name}}"),
+        Rule(f"stem.conv{index + 1}.weight", f"stem.{3 * index}.weight"),
+    )
 ]
-SWIN_RULES = [
-    (r"backbone\.patch_embed\.proj\.(.+)", r"backbone.patch_embed.projection.\1"),
-    (r"backbone\.patch_embed\.norm\.(.+)", r"backbone.patch_embed.norm.\1"),
-    (r"backbone\.layers\.(\d)\.blocks\.(\d+)\.attn\.(.+)", r"backbone.stages.\1.blocks.\2.attn.w_msa.\3"),
-    (r"backbone\.layers\.(\d)\.blocks\.(\d+)\.mlp\.fc1\.(.+)", r"backbone.stages.\1.blocks.\2.ffn.layers.0.0.\3"),
-    (r"backbone\.layers\.(\d)\.blocks\.(\d+)\.mlp\.fc2\.(.+)", r"backbone.stages.\1.blocks.\2.ffn.layers.1.\3"),
-    (r"backbone\.layers\.(\d)\.blocks\.(\d+)\.(norm\d\..+)", r"backbone.stages.\1.blocks.\2.\3"),
-    (r"backbone\.layers\.(\d)\.downsample\.(.+)", r"backbone.stages.\1.downsample.\2"),
-    (r"backbone\.(norm\d\..+)", r"backbone.\1"),
-]
-# The class weights of the release's criterion: a constant of the config, not a weight.
-DROPPED = {"criterion.empty_weight"}
+THEIR_EXTRAS = [(r"criterion\.empty_weight", "class weights of the loss, in the config")]
+OUR_EXTRAS = [(r".*\.num_batches_tracked", "frozen batch norms do not count")]
 
 
-def from_detectron2(state_dict: Mapping[str, Tensor], head: str = "decode_head") -> dict[str, Tensor]:
+def key_map(deeplab_stem: bool, head: str = "decode_head", things_first: bool = False) -> KeyMap:
+    """The table for a model with either stem, and our head under the name ``head``.
+
+    ``things_first`` is for ADE20K panoptic models, whose classes have another order with us.
+    """
+    rules = [
+        Rule(
+            f"sem_seg_head.{theirs}", f"{head}.{ours}", CLASS_ORDER if things_first and "class_embed" in ours else None
+        )
+        for theirs, ours in HEAD
+    ]
+    rules += under("backbone.", (DEEPLAB_STEM if deeplab_stem else STEM) + BLOCKS + SWIN)
+    return KeyMap(OWNER, rules, THEIR_EXTRAS, OUR_EXTRAS)
+
+
+def from_detectron2(
+    state_dict: Mapping[str, Tensor], head: str = "decode_head", things_first: bool = False
+) -> dict[str, Tensor]:
     """State dict of the release's model under our names.
 
     Args:
         state_dict: of a semantic, per-pixel or panoptic model of the release.
         head: the head's name, "decode_head" in a mmseg model and "panoptic_head" in a mmdet one.
+        things_first: put ADE20K's 150 classes into mmdet's order, for its panoptic models.
 
     Raises:
-        KeyError: a key that no rule covers; nothing is dropped in silence.
+        UserError: a key that no rule covers; nothing is dropped in silence.
     """
-    deeplab_stem = "backbone.stem.conv3.weight" in state_dict
-    rules = HEAD_RULES + (DEEPLAB_STEM_RULES if deeplab_stem else []) + RESNET_RULES + SWIN_RULES
-    converted, unknown = {}, []
-    for key, value in state_dict.items():
-        if key in DROPPED:
-            continue
-        new_key = _pixel_decoder_key(key, head) or _by_rules(key, rules, head)
-        if new_key is None:
-            unknown.append(key)
-            continue
-        if ".downsample.reduction.weight" in key or ".downsample.norm." in key and "layers" in key:
-            value = _patch_merging_order(value)
-        converted[new_key] = value
-    if unknown:
-        raise KeyError(f"{len(unknown)} keys are not of a MaskFormer release model, the first: {unknown[:5]}")
-    return converted
+    return convert_from(state_dict, head, things_first).weights
 
 
-def _pixel_decoder_key(key: str, head: str) -> str | None:
-    """The release counts levels from the finest, 1, to the coarsest; so do we, from 0."""
-    match = re.fullmatch(r"sem_seg_head\.pixel_decoder\.(adapter|layer)_(\d)\.(norm\.)?(weight|bias)", key)
-    if match is None:
-        return None
-    kind, level, norm, name = match.groups()
-    module = "lateral_convs" if kind == "adapter" else "output_convs"
-    return f"{head}.pixel_decoder.{module}.{int(level) - 1}.{'norm' if norm else 'conv'}.{name}"
+def convert_from(state_dict: Mapping[str, Tensor], head: str = "decode_head", things_first: bool = False) -> Conversion:
+    """As :func:`from_detectron2`, with an account of every key."""
+    current = {current_name(key): value for key, value in state_dict.items()}
+    return key_map("backbone.stem.conv3.weight" in current, head, things_first).to_ours(current)
 
 
-def _by_rules(key: str, rules: list[tuple[str, str]], head: str) -> str | None:
-    for pattern, replacement in rules:
-        if match := re.fullmatch(pattern, key):
-            index = int(match[1]) if match.groups() and match[1].isdigit() else 0
-            new_key = match.expand(replacement)
-            return new_key.format(head=head, stage=index - 1, first=3 * (index - 1), second=3 * (index - 1) + 1)
-    return None
-
-
-def _patch_merging_order(value: Tensor) -> Tensor:
-    """The release concatenates the 2x2 neighbours' channels; mmseg's ``nn.Unfold`` interleaves them.
+def to_detectron2(
+    state_dict: Mapping[str, Tensor],
+    head: str = "decode_head",
+    things_first: bool = False,
+    no_object_weight: float = NO_OBJECT_WEIGHT,
+) -> dict[str, Tensor]:
+    """State dict of our model under the names of the release's code, which loads it strictly.
 
     Args:
-        value: (..., 4C) weight over the concatenation (top-left, bottom-left, top-right, bottom-right).
+        state_dict: of our model.
+        head: the head's name in it.
+        things_first: whether its classes are ADE20K's in mmdet's order, which the release's are not.
+        no_object_weight: for the release's buffer of class weights, which our config holds.
 
-    Returns:
-        (..., 4C) over channel-major order with neighbours in reading order.
+    Raises:
+        UserError: a key that the release has no place for.
     """
-    neighbours = value.unflatten(-1, (4, -1))[..., torch.tensor([0, 2, 1, 3]), :]
-    return neighbours.transpose(-1, -2).flatten(-2)
+    return convert_to(state_dict, head, things_first, no_object_weight).weights
+
+
+def convert_to(
+    state_dict: Mapping[str, Tensor],
+    head: str = "decode_head",
+    things_first: bool = False,
+    no_object_weight: float = NO_OBJECT_WEIGHT,
+) -> Conversion:
+    """As :func:`to_detectron2`, with an account of every key."""
+    result = key_map("backbone.stem.0.weight" in state_dict, head, things_first).to_theirs(state_dict)
+    if (bias := state_dict.get(f"{head}.class_embed.bias")) is not None:
+        result.weights["criterion.empty_weight"] = class_weights(bias, no_object_weight)
+    for key in [key for key in result.weights if key.endswith("relative_position_bias_table")]:
+        index = key.replace("bias_table", "index")
+        if index not in result.weights:
+            window = (int(result.weights[key].shape[0] ** 0.5) + 1) // 2
+            result.weights[index] = relative_position_index(window)
+    return result
+
+
+def class_weights(bias: Tensor, no_object_weight: float) -> Tensor:
+    """(K+1,) the buffer of class weights, as the release and Hugging Face keep it with the model."""
+    weights = torch.ones(len(bias), device=bias.device)
+    weights[-1] = no_object_weight
+    return weights
+
+
+def current_name(key: str) -> str:
+    """The name that the release's present code gives a key of a published file."""
+    return re.sub(r"^sem_seg_head\.(?!pixel_decoder\.|predictor\.)", "sem_seg_head.pixel_decoder.", key)
+
+
+def published_name(key: str) -> str:
+    """The older name, which the release expects where a file does not state its version."""
+    return key.replace("sem_seg_head.pixel_decoder.", "sem_seg_head.", 1)

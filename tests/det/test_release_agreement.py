@@ -9,13 +9,22 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
-from release import DECODER, LAYERS, RESNET, Release, assert_close, assert_labels, assert_losses, assert_matching, load
+from release import (
+    DECODER,
+    LAYERS,
+    RESNET,
+    Release,
+    assert_close,
+    assert_labels,
+    assert_losses,
+    assert_matching,
+    assert_panoptic,
+    load,
+)
 from torch import Tensor
 
 from mmmaskformer.checkpoint import from_detectron2
 from mmmaskformer.core.inference import semantic_scores
-from mmmaskformer.core.panoptic import panoptic_segments
-from mmmaskformer.core.tiles import OutputGeometry
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 THINGS, STUFF = 80, 53
@@ -92,29 +101,7 @@ def test_every_loss_agrees_when_training_from_semantic_maps(reference: Reference
 
 
 def test_the_panoptic_map_is_the_releases_up_to_the_numbering(reference: Reference) -> None:
-    numbers = reference.numbers["panoptic"]
-    predictions = reference.predictions
-    predictions.class_logits = numbers["pred_logits"][None]  # the release's numbers use class logits of their own
-    thresholds = numbers["thresholds"]
-    for image, (theirs, infos) in enumerate(zip(numbers["maps"], numbers["segments"])):
-        ours = panoptic_segments(
-            predictions,
-            image,
-            OutputGeometry.plain(tuple(theirs.shape)),
-            THINGS,
-            thresholds["class_confidence"],
-            thresholds["overlap"],
-        )
-        assert len(ours) == len(infos) > 1
-        number = {-1: 0}
-        for info in infos:
-            pixels = theirs == info["id"]
-            (index,) = ours.index_map[pixels].unique().tolist()
-            number[index] = info["id"]
-            assert int(ours.labels[index]) == info["category_id"]
-            assert (info["category_id"] < THINGS) == info["isthing"]
-        renumbered = torch.tensor([number[index] for index in range(-1, len(ours))])[ours.index_map + 1]
-        assert torch.equal(renumbered, theirs.long())
+    assert_panoptic(reference.predictions, reference.numbers["panoptic"], THINGS)
 
 
 def test_semantic_scores_and_labels_agree_at_input_and_original_size(reference: Reference) -> None:

@@ -1,0 +1,110 @@
+"""Whether weights fit a config's model: compared by name and shape, without memory for the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from mmmaskformer.errors import UserError
+from mmmaskformer.registry import MODELS
+
+LISTED = 3
+COMPUTED = ("num_batches_tracked", "relative_position_index")
+# Which option of the model's config decides over a tensor; the first that fits is named.
+OPTIONS = [
+    (r"backbone\.stages\..*relative_position", "backbone.window_size or num_heads"),
+    (r"backbone\.stages\.\d+\.blocks\.\d+", "backbone.embed_dims or depths"),
+    (r"backbone\.layer\d\.\d+\.", "backbone.depth or base_channels"),
+    (r"backbone\.(stem|conv1|bn1)", "backbone.type, deep_stem or stem_channels"),
+    (r"backbone\.", "backbone"),
+    (r"(decode_head)\.(class_embed|classifier)", "{0}.num_classes"),
+    (r"(panoptic_head)\.class_embed", "{0}.num_things_classes and num_stuff_classes"),
+    (r"(\w+_head)\.query_embed", "{0}.num_queries"),
+    (r"(\w+_head)\.pixel_decoder\.encoder\.layers\.\d+\.linear", "{0}.pixel_decoder.encoder.feedforward_channels"),
+    (r"(\w+_head)\.transformer_decoder\.layers\.\d+\.linear", "{0}.transformer_decoder.feedforward_channels"),
+    (r"(\w+_head)\.(pixel_decoder\.(lateral_convs|output_convs|input_proj)|input_proj)", "{0}.in_channels or channels"),
+    (r"(\w+_head)\.(pixel_decoder\.mask_features|mask_embed)", "{0}.mask_dim or channels"),
+    (r"(\w+_head)\.box_embed", "{0}.predict_boxes"),
+    (r"(\w+_head)\.", "{0}.channels"),
+]
+# The same for tensors that only one of the two has.
+MODULES = [
+    (r"(\w+_head)\.pixel_decoder\.encoder\.layers", "{0}.pixel_decoder.type or encoder.num_layers"),
+    (r"(\w+_head)\.transformer_decoder\.layers", "{0}.transformer_decoder.num_layers"),
+    (r"(\w+_head)\.(class_embed|classifier)", "{0}.type"),
+    (r"(\w+_head)\.input_proj", "{0}.enforce_input_projection"),
+    (r"backbone\.", "backbone.type or depth"),
+    *OPTIONS,
+]
+
+
+class _OnMeta(TorchFunctionMode):
+    """Makes modules without memory, but for the numbers that mmseg's Swin reads while it is built."""
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if function is torch.linspace:
+            kwargs["device"] = "cpu"
+        return function(*args, **kwargs)
+
+
+def shapes_of(cfg: Config | Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Shape of every weight of the config's model.
+
+    Raises:
+        UserError: the model cannot be built.
+    """
+    cfg = cfg if isinstance(cfg, Config) else Config(dict(cfg))
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmseg")), torch.device("meta"), _OnMeta():
+            model = MODELS.build(cfg.model)
+    except ValueError as error:
+        raise UserError(f"the config's model cannot be built: {error}") from error
+    return {key: tuple(v.shape) for key, v in model.state_dict().items() if not key.endswith(COMPUTED)}
+
+
+def check_fit(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], whose: str) -> None:
+    """Refuse weights that are not exactly the model's.
+
+    Args:
+        weights: under our names.
+        shapes: of the model.
+        whose: the model, for the message.
+
+    Raises:
+        UserError: names the first tensors that are too many, missing or of another shape, and the option to change.
+    """
+    found = {key: tuple(value.shape) for key, value in weights.items() if not key.endswith(COMPUTED)}
+    other = [
+        f"{key} is {found[key]} in the checkpoint and {shapes[key]} in {whose} (model.{_option(key, OPTIONS)})"
+        for key in found
+        if key in shapes and shapes[key] != found[key]
+    ]
+    missing = [f"{key} (model.{_option(key, MODULES)})" for key in shapes if key not in found]
+    extra = [f"{key} (model.{_option(key, MODULES)})" for key in found if key not in shapes]
+    for problems, what in (
+        (extra, f"has no place for {len(extra)} of {len(found)} tensors of the checkpoint"),
+        (missing, f"needs {len(missing)} tensors that the checkpoint lacks"),
+    ):
+        if problems:
+            raise UserError(f"{whose} {what}: {_first(problems)}")
+    if other:
+        raise UserError(f"{len(other)} of {len(found)} tensors have another shape: {_first(other, '; ')}")
+
+
+def _option(key: str, table: list[tuple[str, str]]) -> str:
+    for pattern, option in table:
+        if match := re.match(pattern, key):
+            return option.format(*match.groups())
+    return key.split(".")[0]
+
+
+def _first(problems: list[str], separator: str = ", ") -> str:
+    return separator.join(problems[:LISTED]) + (f"{separator}..." if len(problems) > LISTED else "")

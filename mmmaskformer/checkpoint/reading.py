@@ -1,0 +1,177 @@
+"""Checkpoint files and folders of any project, read without running what is in them, and told apart by content."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmmaskformer.errors import UserError
+
+from .pickles import load_pickle
+
+LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch wrote first before it wrote zips
+SHARDS = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
+# Parts of names that MaskFormer does not have.
+OTHER_MODELS = {
+    "Mask2Former": {"static_query", "query_feat", "level_embed", "transformer_cross_attention_layers", "level_embeds"},
+    "DETR": {"bbox_embed", "bbox_predictor", "fc_reg", "bbox_attention"},
+}
+FORMATS = ("detectron2", "hf", "mmseg", "mmdet", "mmmaskformer", "backbone")
+
+
+@dataclass
+class Checkpoint:
+    """What was read.
+
+    Attributes:
+        path: where from.
+        weights: by their names in the file.
+        meta: MMEngine's, with ``dataset_meta``.
+        config: Hugging Face's ``config.json``.
+        preprocessor: Hugging Face's ``preprocessor_config.json``, where there is one.
+    """
+
+    path: Path
+    weights: dict[str, Tensor]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    preprocessor: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
+    """A checkpoint file (``.pkl``, ``.pth``, ``.safetensors``, whatever its name), or a folder from Hugging Face.
+
+    Raises:
+        UserError: it is missing, cut off, refused, or holds no weights.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        raise UserError(f"checkpoint {path} does not exist")
+    content = _read_file(path)
+    holder = content if isinstance(content, Mapping) else {}
+    found = next((holder[key] for key in ("state_dict", "model") if isinstance(holder.get(key), Mapping)), holder)
+    weights = {str(key).removeprefix("module."): as_tensor(value) for key, value in found.items()}
+    others = [key for key, value in weights.items() if value is None]
+    weights = {key: value for key, value in weights.items() if value is not None}
+    if found is not holder and others:
+        raise UserError(f"{path}: {others[0]} is not an array of numbers")
+    if not weights:
+        raise UserError(f"{path} holds no weights: {', '.join(map(str, list(holder)[:3])) or type(content).__name__}")
+    meta = holder.get("meta")
+    checkpoint = Checkpoint(path, weights, meta if isinstance(meta, Mapping) else {})
+    if any(key.startswith("model.pixel_level_module.") for key in weights):
+        checkpoint.config = _beside(path, "config.json")
+        checkpoint.preprocessor = _beside(path, "preprocessor_config.json")
+    return checkpoint
+
+
+def find_format(checkpoint: Checkpoint) -> str:
+    """One of ``FORMATS``, by the names of the weights.
+
+    Raises:
+        UserError: the weights are of another model, or of none that is known.
+    """
+    keys = list(checkpoint.weights)
+    kind = checkpoint.config.get("model_type")
+    if kind not in (None, "maskformer"):
+        raise UserError(f"{checkpoint.path}: config.json is of a {kind!r}, not of a 'maskformer'")
+    for model, signs in OTHER_MODELS.items():
+        signed = [key for key in keys if signs & set(key.split("."))]
+        if signed:
+            raise UserError(f"{checkpoint.path} is of {model} and not of MaskFormer: it has {', '.join(signed[:3])}")
+    if any(key.startswith("sem_seg_head.") for key in keys):
+        return "detectron2"
+    if any(key.startswith(("model.pixel_level_module.", "model.transformer_module.")) for key in keys):
+        return "hf"
+    for prefix, project in (("decode_head.", "mmseg"), ("panoptic_head.", "mmdet")):
+        if any(key.startswith(prefix) for key in keys):
+            theirs = any(
+                key.startswith((f"{prefix}cls_embed.", f"{prefix}pixel_decoder.mask_feature.")) for key in keys
+            )
+            return project if theirs else "mmmaskformer"
+    if any(key.startswith("backbone.") for key in keys):
+        raise UserError(
+            f"{checkpoint.path} is half a model: a backbone without a head, from {keys[0]} to {keys[-1]}; for init_cfg "
+            'it needs no conversion: dict(type="Pretrained", checkpoint=..., prefix="backbone.")'
+        )
+    return "backbone"
+
+
+def as_tensor(value: Any) -> Tensor | None:
+    """The tensor of a tensor or a numeric array, else None."""
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fiub":
+        return torch.from_numpy(np.array(value))
+    return None
+
+
+def _read_file(path: Path) -> Any:
+    with open(path, "rb") as file:
+        start = file.read(len(LEGACY_TORCH))
+    try:
+        if start[:2] == b"PK" or start == LEGACY_TORCH:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        if start[8:9] == b"{":
+            return _read_safetensors(path)
+    except pickle.UnpicklingError as error:
+        asks = str(error).partition("GLOBAL ")[2].split(" ")[0]
+        what = f"it asks for {asks}" if asks else str(error).splitlines()[0]
+        raise UserError(f"{path} is refused: {what}, and a checkpoint is read only if it holds weights") from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"checkpoint {path} cannot be read, is the file whole? {reason}") from error
+    if not start:
+        raise UserError(f"checkpoint {path} is empty")
+    return load_pickle(path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"checkpoint {path} cannot be read, is the file whole? {error}") from error
+
+
+def _read_folder(folder: Path) -> Checkpoint:
+    config = _beside(folder / "config.json", "config.json")
+    if not config:
+        raise UserError(f"{folder} is no folder of a Hugging Face model: it has no config.json")
+    names = [name for name in FOLDER_FILES if (folder / name).is_file()][:1]
+    for index in SHARDS:
+        if not names and (folder / index).is_file():
+            names = sorted(set(_beside(folder / index, index).get("weight_map", {}).values()))
+    if not names:
+        raise UserError(f"{folder} has none of {', '.join(FOLDER_FILES + SHARDS)}")
+    weights: dict[str, Tensor] = {}
+    for name in names:
+        weights.update(read_checkpoint(folder / name).weights)
+    preprocessor = _beside(folder / "config.json", "preprocessor_config.json")
+    return Checkpoint(folder, weights, config=config, preprocessor=preprocessor)
+
+
+def _beside(path: Path, name: str) -> dict:
+    """A JSON file in the same folder; empty where there is none, or where it is of something else."""
+    file = path.with_name(name)
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} cannot be read: {error}") from error
+    return content if isinstance(content, dict) else {}

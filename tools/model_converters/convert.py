@@ -1,0 +1,98 @@
+"""Converts checkpoints: ``python tools/model_converters/convert.py SRC DST [--from FORMAT] [--to FORMAT]``.
+
+SRC is a file or a Hugging Face folder. DST is a file: weights, and beside them a config under the same name with .py;
+or, with --to hf, a folder. Weights of timm's and torchvision's classifiers become those of a backbone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmmaskformer.apis import load_config
+from mmmaskformer.checkpoint.architecture import describe_backbone
+from mmmaskformer.checkpoint.classifiers import from_classifier
+from mmmaskformer.checkpoint.convert import FORMATS, TASKS, Options, to_ours
+from mmmaskformer.checkpoint.reading import Checkpoint, find_format, read_checkpoint
+from mmmaskformer.checkpoint.writing import (
+    TARGETS,
+    check_destination,
+    write_detectron2,
+    write_hf,
+    write_ours,
+    write_weights,
+)
+from mmmaskformer.errors import UserError, one_line_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, metavar="SRC", help="checkpoint file, or Hugging Face folder")
+    parser.add_argument("destination", type=Path, metavar="DST", help="file to write, or folder with --to hf")
+    parser.add_argument(
+        "--from", dest="source_format", default="auto", choices=("auto", *FORMATS), help="format of SRC (default: auto)"
+    )
+    parser.add_argument(
+        "--to", dest="target", default="mmmaskformer", choices=TARGETS, help="format of DST (default: mmmaskformer)"
+    )
+    parser.add_argument("--config", help="config that the weights are for; one is made from the weights if absent")
+    parser.add_argument("--task", choices=TASKS, help="what the model does, where the weights do not tell")
+    parser.add_argument("--num-heads", type=int, help="of the transformers (default: 8, or what SRC or --config says)")
+    parser.add_argument("--num-things", type=int, help="of a panoptic model's classes, where the weights do not tell")
+    args = parser.parse_args()
+    if args.config and (args.task or args.num_heads or args.num_things is not None):
+        parser.error("--task, --num-heads and --num-things are for weights without a --config, which says all three")
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    check_destination(args.destination, args.source, args.target)
+    checkpoint = read_checkpoint(args.source)
+    if find_format(checkpoint) == "backbone" and args.source_format in ("auto", "backbone"):
+        convert_backbone(checkpoint, args)
+        return
+    options = Options(
+        source=None if args.source_format == "auto" else args.source_format,
+        task=args.task,
+        num_things=args.num_things,
+        num_heads=args.num_heads,
+        config=load_config(args.config) if args.config else None,
+    )
+    model = to_ours(checkpoint, options)
+    if args.target == "mmmaskformer":
+        tables, files = [model.conversion.table()], write_ours(model, args.destination)
+    else:
+        files, conversion = (write_hf if args.target == "hf" else write_detectron2)(model, args.destination)
+        tables = (
+            [conversion.table()] if model.format == "mmmaskformer" else [model.conversion.table(), conversion.table()]
+        )
+    task = TASKS[model.head == "panoptic_head"]
+    print(f"{args.source}: {model.format}, {task}, {type_of_backbone(model.config)}")
+    print("\n\n".join(tables))
+    print("\n".join(f"wrote {file}" for file in files))
+
+
+def convert_backbone(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
+    """A classifier's weights for ``init_cfg``; its config is a part of a model's, so it is printed."""
+    if args.target != "mmmaskformer" or args.config:
+        raise UserError(
+            f"{checkpoint.path} is a backbone without a head: neither --to {args.target} nor --config fit it"
+        )
+    conversion = from_classifier(checkpoint.weights)
+    config = describe_backbone(conversion.weights, prefix="")
+    write_weights(conversion.weights, args.destination)
+    config["init_cfg"] = dict(type="Pretrained", checkpoint=str(args.destination))
+    print(conversion.table())
+    print(f"wrote {args.destination}")
+    print("backbone=dict(" + ", ".join(f"{name}={value!r}" for name, value in config.items()) + ")")
+
+
+def type_of_backbone(config) -> str:
+    backbone = config.model.backbone
+    return " ".join(str(backbone[name]) for name in ("type", "depth", "embed_dims", "model_name") if name in backbone)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
