@@ -88,7 +88,7 @@ class KeyMap:
     Args:
         owner: whose models these are, for error messages.
         rules: the first that fits a key is taken.
-        their_extras: (pattern, why) of their keys that are no weights of ours.
+        their_extras: (pattern, why) of their keys that are no weights of ours; looked at before the rules.
         our_extras: the same for our keys that are no weights of theirs.
     """
 
@@ -114,12 +114,14 @@ class KeyMap:
         """
         result, found, unknown = Conversion(), {}, []
         for key, value in state.items():
+            if _leave_out(key, self._their_extras, result):
+                continue
             hit = self._find(key, self._theirs)
-            if hit is not None:
-                index, part, binding = hit
-                found.setdefault((index, tuple(binding.items())), {})[part] = value
-            elif not _leave_out(key, self._their_extras, result):
+            if hit is None:
                 unknown.append(key)
+                continue
+            index, part, binding = hit
+            found.setdefault((index, tuple(binding.items())), {})[part] = value
         self._refuse_unknown(unknown, len(state), self.owner)
         for (index, items), values in found.items():
             rule, binding = self.rules[index], dict(items)
@@ -143,10 +145,11 @@ class KeyMap:
         """
         result, unknown = Conversion(), []
         for key, value in state.items():
+            if _leave_out(key, self._our_extras, result):
+                continue
             hit = self._find(key, self._ours)
             if hit is None:
-                if not _leave_out(key, self._our_extras, result):
-                    unknown.append(key)
+                unknown.append(key)
                 continue
             index, _, binding = hit
             rule = self.rules[index]
@@ -220,7 +223,7 @@ def _count(result: Conversion, old: str, new: str, rule: Rule, tensors: int) -> 
 def _leave_out(key: str, extras: list[tuple[str, str]], result: Conversion) -> bool:
     for pattern, why in extras:
         if re.fullmatch(pattern, key):
-            entry = (pattern.replace("\\", ""), why)
+            entry = (re.sub(r"\.[+*]", "*", pattern.replace("\\", "")), why)
             result.dropped[entry] = result.dropped.get(entry, 0) + 1
             return True
     return False

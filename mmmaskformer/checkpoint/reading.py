@@ -129,7 +129,9 @@ def _read_file(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         asks = str(error).partition("GLOBAL ")[2].split(" ")[0]
         what = f"it asks for {asks}" if asks else str(error).splitlines()[0]
-        raise UserError(f"{path} is refused: {what}, and a checkpoint is read only if it holds weights") from error
+        raise UserError(
+            f"{path} is refused: {what}, and a checkpoint is read only if it is whole and holds weights alone"
+        ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"checkpoint {path} cannot be read, is the file whole? {reason}") from error

@@ -22,6 +22,7 @@ from .hf_config import model_config, preprocessor_config
 from .keymap import Conversion
 
 TARGETS = ("mmmaskformer", "hf", "detectron2")
+HEADER = "# The model of "  # by which a config of an earlier conversion is known, and may be replaced
 SUFFIXES = {"mmmaskformer": (".pth",), "detectron2": (".pkl", ".pth"), "hf": ("",)}
 
 
@@ -40,12 +41,15 @@ def check_destination(path: Path, source: Path, target: str) -> None:
         raise UserError(f"{path} is a folder; --to {target} writes a file")
     if path.exists() and path.resolve() == source.resolve():
         raise UserError(f"{path} is the checkpoint itself: give the result another name")
+    config = path.with_suffix(".py")
+    if target == "mmmaskformer" and config.exists() and not config.read_text(encoding="utf-8").startswith(HEADER):
+        raise UserError(f"{config} exists and is not of a conversion: give the weights another name than {path.name}")
 
 
 def write_ours(model: Model, path: Path) -> list[Path]:
     """Weights, as MMEngine's tools read them, and the config beside them under the same name with ``.py``."""
     config = path.with_suffix(".py")
-    text = f"# The model of {path.name}, converted from the format {model.format!r}.\n{model.config.pretty_text}"
+    text = f"{HEADER}{path.name}, converted from the format {model.format!r}.\n{model.config.pretty_text}"
     meta = dict(dataset_meta=model.dataset_meta) if model.dataset_meta else {}
     write_weights(model.weights, path, meta)
     with atomic_open(config, "w", encoding="utf-8") as file:

@@ -77,6 +77,11 @@ def test_the_classes_of_an_ade20k_panoptic_model_are_put_into_mmdets_order_and_b
     assert torch.equal(to_detectron2(ours, "panoptic_head", things_first=True)[key], weights[key])
 
 
+def test_the_counters_of_our_batch_norms_do_not_reach_the_releases_frozen_ones() -> None:
+    ours = {"backbone.bn1.weight": torch.ones(2), "backbone.bn1.num_batches_tracked": torch.tensor(5)}
+    assert to_detectron2(ours).keys() == {"backbone.stem.conv1.norm.weight"}
+
+
 def test_the_published_names_are_read_as_the_present_ones() -> None:
     present = "sem_seg_head.pixel_decoder.adapter_1.norm.weight"
     assert published_name(present) == "sem_seg_head.adapter_1.norm.weight"

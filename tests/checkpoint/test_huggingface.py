@@ -194,6 +194,21 @@ def test_preprocessing_and_class_names_go_in_and_out(tmp_path: Path) -> None:
     assert_close(back, there)
 
 
+def test_an_ade20k_panoptic_model_comes_with_the_things_first_and_goes_back_in_ade20ks_order(tmp_path: Path) -> None:
+    names = [f"name {index}" for index in range(150)]
+    model = their_model("basic-resnet", classes=150)
+    model.config.id2label = dict(enumerate(names))
+    model.save_pretrained(tmp_path / "in")
+    ours = to_ours(read_checkpoint(tmp_path / "in"), Options(task="panoptic"))
+    bias = model.class_predictor.bias.detach()
+    assert torch.equal(ours.weights["panoptic_head.class_embed.bias"][[0, 100, 150]], bias[[7, 0, 150]])
+    assert ours.dataset_meta["thing_classes"][0] == "name 7" and ours.dataset_meta["stuff_classes"][0] == "name 0"
+    write_hf(ours, tmp_path / "out")
+    back = type(model).from_pretrained(tmp_path / "out")
+    assert torch.equal(back.class_predictor.bias, bias)
+    assert back.config.id2label == dict(enumerate(names))
+
+
 @pytest.mark.parametrize(("option", "value"), [("activation_function", "gelu"), ("auxiliary_loss", True)])
 def test_what_their_config_computes_otherwise_is_refused(option: str, value: object, tmp_path: Path) -> None:
     their_model("basic-resnet").save_pretrained(tmp_path)

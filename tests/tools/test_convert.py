@@ -138,6 +138,20 @@ def test_the_written_config_predicts_and_its_table_accounts_for_every_tensor(
     assert result.labels.shape == (40, 60)
 
 
+@pytest.mark.parametrize("release", ["panoptic_r50_encoder"], indirect=True)
+def test_with_a_config_the_weights_are_for_it_and_it_is_written_beside_them(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = save_published(release.numbers["state_dict"], tmp_path / "model.pkl")
+    convert(monkeypatch, published, tmp_path / "derived.pth", "--num-heads", 4)
+    given = tmp_path / "given.py"
+    given.write_text("_base_ = './derived.py'\ntrain_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3)\n")
+    convert(monkeypatch, published, tmp_path / "ours.pth", "--config", given)
+    written, wanted = (load_config(tmp_path / name) for name in ("ours.py", "given.py"))
+    assert written.pop("work_dir") != wanted.pop("work_dir")
+    assert written.to_dict() == wanted.to_dict() and written.train_cfg.max_epochs == 3
+
+
 def test_an_error_is_one_line_with_status_2_and_no_file(tmp_path: Path) -> None:
     source = tmp_path / "half.pkl"
     source.write_bytes(pickle.dumps({"model": {"sem_seg_head.predictor.query_embed.weight": np.zeros((4, 8))}}))

@@ -12,7 +12,7 @@ from pathlib import Path
 from mmmaskformer.apis import load_config
 from mmmaskformer.checkpoint.architecture import describe_backbone
 from mmmaskformer.checkpoint.classifiers import from_classifier
-from mmmaskformer.checkpoint.convert import FORMATS, TASKS, Options, to_ours
+from mmmaskformer.checkpoint.convert import FORMATS, TASKS, Model, Options, to_ours
 from mmmaskformer.checkpoint.reading import Checkpoint, find_format, read_checkpoint
 from mmmaskformer.checkpoint.writing import (
     TARGETS,
@@ -59,6 +59,8 @@ def main() -> None:
         num_heads=args.num_heads,
         config=load_config(args.config) if args.config else None,
     )
+    if options.config is not None:
+        options.config.pop("work_dir")  # named after the config file, and so not that of the one to be written
     model = to_ours(checkpoint, options)
     if args.target == "mmmaskformer":
         tables, files = [model.conversion.table()], write_ours(model, args.destination)
@@ -67,8 +69,7 @@ def main() -> None:
         tables = (
             [conversion.table()] if model.format == "mmmaskformer" else [model.conversion.table(), conversion.table()]
         )
-    task = TASKS[model.head == "panoptic_head"]
-    print(f"{args.source}: {model.format}, {task}, {type_of_backbone(model.config)}")
+    print(f"{args.source}: {summary(model)}")
     print("\n\n".join(tables))
     print("\n".join(f"wrote {file}" for file in files))
 
@@ -88,9 +89,14 @@ def convert_backbone(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
     print("backbone=dict(" + ", ".join(f"{name}={value!r}" for name, value in config.items()) + ")")
 
 
-def type_of_backbone(config) -> str:
-    backbone = config.model.backbone
-    return " ".join(str(backbone[name]) for name in ("type", "depth", "embed_dims", "model_name") if name in backbone)
+def summary(model: Model) -> str:
+    """One line: format, task, classes and backbone."""
+    head, backbone = model.config.model[model.head], model.config.model.backbone
+    name = " ".join(str(backbone[key]) for key in ("type", "depth", "embed_dims", "model_name") if key in backbone)
+    if model.num_things is None:
+        return f"{model.format}, semantic, {head.num_classes} classes, {name}"
+    count = head.num_things_classes + head.num_stuff_classes
+    return f"{model.format}, panoptic, {count} classes of which the first {model.num_things} are things, {name}"
 
 
 if __name__ == "__main__":
