@@ -13,9 +13,10 @@ from typing import Any
 from mmengine.config import Config
 from torch import Tensor
 
+from mmmaskformer import ade20k
 from mmmaskformer.errors import UserError
 
-from . import ade20k, detectron2, huggingface, openmmlab
+from . import detectron2, huggingface, openmmlab
 from .architecture import HEADS, describe_backbone, describe_head, find_head
 from .classes import known_classes, named_classes
 from .configs import NUM_THINGS, Settings, make_config, release_settings

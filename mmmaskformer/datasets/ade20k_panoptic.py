@@ -11,22 +11,12 @@ from mmcv.transforms import BaseTransform
 from mmdet.datasets import ADE20KPanopticDataset
 from mmengine import fileio
 
+from mmmaskformer.ade20k import NUM_CLASSES, THINGS_FIRST
 from mmmaskformer.datasets.folders import is_remote, require_folder
 from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
 from mmmaskformer.datasets.panoptic_loading import VOID_LABEL
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import DATASETS, TRANSFORMS
-
-# Where the 100 things stand among ADE20K's 150 classes (SceneParse150; its instance challenge names them). mmdet lists
-# them first and the 50 others behind, both in rising order.
-THINGS = (
-    7, 8, 10, 12, 14, 15, 18, 19, 20, 22, 23, 24, 27, 30, 31, 32, 33, 35, 36, 37, 38, 39, 41, 42, 43, 44, 45, 47, 49,
-    50, 53, 55, 56, 57, 58, 62, 64, 65, 66, 67, 69, 70, 71, 72, 73, 74, 75, 76, 78, 80, 81, 82, 83, 85, 86, 87, 88, 89,
-    90, 92, 93, 95, 97, 98, 102, 103, 104, 107, 108, 110, 111, 112, 115, 116, 118, 119, 120, 121, 123, 124, 125, 126,
-    127, 129, 130, 132, 133, 134, 135, 136, 137, 138, 139, 142, 143, 144, 146, 147, 148, 149,
-)  # fmt: skip
-CLASSES = 150
-PANOPTIC_ORDER = (*THINGS, *(label for label in range(CLASSES) if label not in THINGS))
 
 
 @DATASETS.register_module()
@@ -67,8 +57,8 @@ class LoadADE20KLabelMap(BaseTransform):
     def __init__(self, backend_args: Mapping | None = None) -> None:
         self.backend_args = backend_args
         # On disk 0 is "other" and class k is k + 1.
-        self.label_of = np.full(CLASSES + 1, VOID_LABEL, np.int32)
-        self.label_of[np.array(PANOPTIC_ORDER) + 1] = np.arange(CLASSES)
+        self.label_of = np.full(NUM_CLASSES + 1, VOID_LABEL, np.int32)
+        self.label_of[np.array(THINGS_FIRST) + 1] = np.arange(NUM_CLASSES)
 
     def transform(self, results: dict) -> dict:
         """Put the map in the place of any other.
@@ -91,7 +81,7 @@ class LoadADE20KLabelMap(BaseTransform):
             raise UserError(
                 f"{path} is {stored.shape} but image {results.get('img_path')} is {tuple(results['ori_shape'][:2])}"
             )
-        if stored.max() > CLASSES:
-            raise UserError(f"{path}: label {stored.max()}; expected 1..{CLASSES} for classes and 0 for void")
+        if stored.max() > NUM_CLASSES:
+            raise UserError(f"{path}: label {stored.max()}; expected 1..{NUM_CLASSES} for classes and 0 for void")
         results["gt_seg_map"] = self.label_of[stored]
         return results
