@@ -1,0 +1,8 @@
+_base_ = [
+    "./_base_/models/maskformer_r50.py",
+    "./_base_/datasets/coco-stuff-10k.py",
+    "./_base_/schedules/schedule_60k_resnet.py",
+    "./_base_/default_runtime.py",
+]
+
+model = dict(data_preprocessor=dict(size=_base_.crop_size), decode_head=dict(num_classes=171))
