@@ -1,10 +1,10 @@
-_base_ = "./maskformer_swin-b_ade20k.py"
-
+_base_ = [
+    "./_base_/models/maskformer.py",
+    "./_base_/backbones/swin-b-in22k.py",
+    "./_base_/datasets/ade20k_640.py",
+    "./_base_/schedules/schedule_160k_swin.py",
+    "./_base_/default_runtime.py",
+]
 model = dict(
-    backbone=dict(
-        init_cfg=dict(
-            checkpoint="https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/"
-            "swin_base_patch4_window12_384_22k_20220317-e5c09f74.pth",
-        ),
-    )
+    data_preprocessor=dict(size=(640, 640)), backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels)
 )

@@ -1,14 +1,10 @@
-# Pretrained on ImageNet-22K: there is no Swin-L of ImageNet-1K alone.
-_base_ = "./maskformer_swin-b_ade20k.py"
-
+_base_ = [
+    "./_base_/models/maskformer.py",
+    "./_base_/backbones/swin-l.py",
+    "./_base_/datasets/ade20k_640.py",
+    "./_base_/schedules/schedule_160k_swin.py",
+    "./_base_/default_runtime.py",
+]
 model = dict(
-    backbone=dict(
-        embed_dims=192,
-        num_heads=(6, 12, 24, 48),
-        init_cfg=dict(
-            checkpoint="https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/"
-            "swin_large_patch4_window12_384_22k_20220412-6580f57d.pth",
-        ),
-    ),
-    decode_head=dict(in_channels=[192, 384, 768, 1536]),
+    data_preprocessor=dict(size=(640, 640)), backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels)
 )

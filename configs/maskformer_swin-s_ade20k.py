@@ -1,11 +1,8 @@
-_base_ = "./maskformer_swin-t_ade20k.py"
-
-model = dict(
-    backbone=dict(
-        depths=(2, 2, 18, 2),
-        init_cfg=dict(
-            checkpoint="https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/"
-            "swin_small_patch4_window7_224_20220317-7ba6d6dd.pth",
-        ),
-    )
-)
+_base_ = [
+    "./_base_/models/maskformer.py",
+    "./_base_/backbones/swin-s.py",
+    "./_base_/datasets/ade20k_512.py",
+    "./_base_/schedules/schedule_160k_swin.py",
+    "./_base_/default_runtime.py",
+]
+model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels))

@@ -19,5 +19,5 @@ train_pipeline, test_pipeline, tta_pipeline = semantic_pipelines(
 train_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(ignore_index=ignore_index)
+val_evaluator = [dict(metric, ignore_index=ignore_index) for metric in _base_.val_evaluator]
 test_evaluator = val_evaluator

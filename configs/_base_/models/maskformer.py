@@ -1,3 +1,4 @@
+# Of a backbone there is none: a config takes one of ../backbones and tells the head its channels.
 model = dict(
     type="mmmaskformer.MaskFormerSegmentor",
     data_preprocessor=dict(
@@ -10,19 +11,8 @@ model = dict(
         seg_pad_val=255,
         test_cfg=dict(size_divisor=32),
     ),
-    backbone=dict(
-        type="ResNet",
-        depth=50,
-        frozen_stages=-1,
-        # The release's frozen batch norms train neither statistics nor weights, in every stage.
-        norm_cfg=dict(type="BN", requires_grad=False),
-        norm_eval=True,
-        style="pytorch",
-        init_cfg=dict(type="Pretrained", checkpoint="torchvision://resnet50"),
-    ),
     decode_head=dict(
         type="mmmaskformer.MaskFormerHead",
-        in_channels=[256, 512, 1024, 2048],
         num_classes=150,
         num_queries=100,
         channels=256,
