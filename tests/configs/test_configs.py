@@ -8,11 +8,12 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
+from mmengine.registry import PARAM_SCHEDULERS
 from mmseg.registry import MODELS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmmaskformer.apis.complexity import build_on_meta
 from mmmaskformer.apis.config import dataset_classes, load_config
 from mmmaskformer.seg import MaskFormerSegmentor
 
@@ -134,15 +135,7 @@ def config(name: str) -> Config:
 @cache
 def built(name: str) -> MaskFormerSegmentor:
     """The config's model in training, without memory for its parameters: the large ones take gigabytes."""
-    init_default_scope("mmseg")
-    linspace = torch.linspace
-    # mmseg's Swin reads the values of its drop-path schedule while it is built, so these must exist.
-    torch.linspace = partial(linspace, device="cpu")
-    try:
-        with torch.device("meta"):
-            return MODELS.build(config(name).model).train()
-    finally:
-        torch.linspace = linspace
+    return build_on_meta(config(name)).train()
 
 
 def transform(pipeline: list[dict], kind: str) -> dict:
