@@ -16,3 +16,14 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"reference data not found at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def trained_detector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``tiny.py``, a detector's config; ``tiny.pth``, its weights; and ``data``, which it has learned."""
+    import tiny_panoptic
+
+    folder = tmp_path_factory.mktemp("detector")
+    config = tiny_panoptic.write_config(folder / "tiny.py", tiny_panoptic.make_dataset(folder / "data"))
+    tiny_panoptic.write_checkpoint(folder / "tiny.pth", config)
+    return folder

@@ -13,30 +13,45 @@ from mmengine.logging import MMLogger
 
 from mmmaskformer.apis.images import list_images
 from mmmaskformer.apis.inferencer import MaskFormerInferencer
+from mmmaskformer.apis.outputs import OUTPUTS
+from mmmaskformer.apis.results import SegmentationResult
 from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.errors import UserError, one_line_errors
+from mmmaskformer.visualization import MIN_SCORE
 from mmmaskformer.visualization.legend import percent
 
 LISTED = 5
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Segment images and write overlays with a legend, and label maps")
+    parser = argparse.ArgumentParser(
+        description="Segment images and write overlays with a legend, label maps, panoptic maps and instances"
+    )
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders of them")
     parser.add_argument("--config", required=True, help="config file")
     parser.add_argument("--checkpoint", required=True, help="checkpoint file")
-    parser.add_argument("--out-dir", required=True, help="folder for <name>_overlay.png and <name>_labels.png")
+    parser.add_argument(
+        "--out-dir", required=True, help="folder for <name>_overlay.png, <name>_labels.png, <name>_panoptic.png, ..."
+    )
     parser.add_argument("--device", help="for instance cuda:0 or cpu (default: a GPU where there is one)")
     parser.add_argument("--batch-size", type=int, default=1, help="images of one size that go through at once")
-    parser.add_argument("--no-overlay", action="store_true", help="write the label maps alone")
+    parser.add_argument(
+        "--outputs", nargs="+", choices=OUTPUTS, help="what to predict (default: what the config's test_cfg says)"
+    )
+    parser.add_argument("--no-overlay", action="store_true", help="write no pictures")
     parser.add_argument("--opacity", type=float, default=0.5, help="of the colours: 0..1 (default: 0.5)")
+    parser.add_argument(
+        "--min-score", type=float, default=MIN_SCORE, help=f"of the instances that are drawn (default: {MIN_SCORE})"
+    )
     parser.add_argument("--skip-errors", action="store_true", help="go on after an image that cannot be read")
     parser.add_argument(
         "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
     )
     args = parser.parse_args()
-    if not 0 <= args.opacity <= 1:
-        parser.error(f"--opacity is {args.opacity}, must lie between 0 and 1")
+    for option in ("opacity", "min_score"):
+        value = getattr(args, option)
+        if not 0 <= value <= 1:
+            parser.error(f"--{option.replace('_', '-')} is {value}, must lie between 0 and 1")
     if args.batch_size < 1:
         parser.error(f"--batch-size is {args.batch_size}, must be at least 1")
     return args
@@ -49,35 +64,74 @@ def main() -> None:
     if out_dir.exists() and not out_dir.is_dir():
         raise UserError(f"--out-dir {out_dir} is a file, must be a folder")
     images = list_images(args.images, leave_out=out_dir)
-    inferencer = MaskFormerInferencer(args.config, args.checkpoint, args.device, cfg_options=args.cfg_options)
+    inferencer = MaskFormerInferencer(
+        args.config, args.checkpoint, args.device, outputs=args.outputs, cfg_options=args.cfg_options
+    )
     skipped: list[str] = []
 
     def skip(name: str, error: UserError) -> None:
         skipped.append(str(error))
         print(f"skipped: {error}", file=sys.stderr)
 
-    areas: Counter[int] = Counter()
-    written = 0
+    summary = Summary(inferencer.classes, args.min_score)
     results = inferencer.iterate(images, args.batch_size, skip if args.skip_errors else None)
     for result in with_progress(results, "segmenting", total=len(images)) if len(images) > 1 else results:
-        result.save(out_dir, overlay=not args.no_overlay, opacity=args.opacity)
-        areas.update(dict(zip(*map(np.ndarray.tolist, np.unique(result.labels, return_counts=True)))))
-        written += 1
-    kinds = "label map" if args.no_overlay else "overlay and label map"
-    print(f"{written} of {len(images)} images segmented; {kinds} of each in {out_dir}")
-    if areas:
-        print("largest classes:", share_list(areas, inferencer.classes))
+        result.save(out_dir, overlay=not args.no_overlay, opacity=args.opacity, min_score=args.min_score)
+        summary.add(result)
+    pictures = "" if args.no_overlay else " and overlays"
+    print(f"{summary.images} of {len(images)} images segmented; predictions{pictures} in {out_dir}")
+    print(summary, end="")
     if skipped:
         print(f"{len(skipped)} could not be read")
-        if not written:
+        if not summary.images:
             raise UserError("none of the images could be read")
 
 
-def share_list(areas: Counter[int], classes: list[str]) -> str:
-    """The largest classes with their shares of all pixels."""
-    total = areas.total()
-    names = ((classes[label] if 0 <= label < len(classes) else "void", n) for label, n in areas.most_common(LISTED))
-    return ", ".join(f"{name} {percent(n / total)}" for name, n in names)
+class Summary:
+    """What there is on all images together.
+
+    Args:
+        classes: name of every class.
+        min_score: instances below are not counted.
+    """
+
+    def __init__(self, classes: list[str], min_score: float) -> None:
+        self.classes = classes
+        self.min_score = min_score
+        self.images = 0
+        self.counts: dict[str, Counter[int]] = {}
+        self.areas: Counter[int] = Counter()
+
+    def add(self, result: SegmentationResult) -> None:
+        """Counts one image."""
+        self.images += 1
+        labels = result.labels
+        if result.panoptic is not None:
+            labels = result.panoptic.labels(void=len(self.classes))
+            self._count("things", [segment.label for segment in result.panoptic.segments if segment.is_thing])
+        if result.instances is not None:
+            sure = result.instances.above(self.min_score).labels.tolist()
+            self._count(f"instances of score {self.min_score} and more", sure)
+        if labels is not None:
+            self.areas.update(dict(zip(*map(np.ndarray.tolist, np.unique(labels, return_counts=True)))))
+
+    def _count(self, what: str, labels: list[int]) -> None:
+        self.counts.setdefault(what, Counter()).update(labels)
+
+    def __str__(self) -> str:
+        """A line for each kind of output, the most frequent class first."""
+        lines = []
+        for what, count in self.counts.items():
+            found = [f"{number} {self._name(label)}" for label, number in count.most_common()]
+            lines.append(f"{what}: {', '.join(found) or 'none'}\n")
+        if self.areas:
+            total = self.areas.total()
+            shares = [f"{self._name(label)} {percent(area / total)}" for label, area in self.areas.most_common(LISTED)]
+            lines.append(f"largest classes: {', '.join(shares)}\n")
+        return "".join(lines)
+
+    def _name(self, label: int) -> str:
+        return self.classes[label] if 0 <= label < len(self.classes) else "void"
 
 
 if __name__ == "__main__":

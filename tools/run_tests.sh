@@ -6,4 +6,6 @@ python=$(bash "$root/tools/setup_venv.sh")
 cd "$root"
 # The reference that panoptic quality is compared with. No extra can bring it: it pins numpy<2, which breaks the stack.
 "$python" -c "import panopticapi" 2>/dev/null || "$python" -m pip install -q --no-deps panopticapi-lite==0.2.0 >&2
+# A file stays on one worker, so that what its tests share is made once.
+[ $# -gt 0 ] || set -- -n auto --dist loadfile
 exec "$python" -m pytest "$@"

@@ -18,7 +18,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--work-dir", help="folder for logs and metrics (default: work_dirs/<config's name>)")
-    parser.add_argument("--out", metavar="DIR", help="write the predicted label maps there, as PNG")
+    parser.add_argument(
+        "--out", metavar="DIR", help="write predictions there: label maps, or COCO's panoptic or instance format"
+    )
     parser.add_argument("--show-dir", metavar="DIR", help="write pictures of truth and prediction there")
     parser.add_argument("--tta", action="store_true", help="average over the scales and flips of the config")
     parser.add_argument(
@@ -43,7 +45,7 @@ def main() -> None:
     if args.tta:
         apis.use_tta(cfg)
     if args.out:
-        apis.write_label_maps(cfg, args.out)
+        apis.write_predictions(cfg, args.out)
     if args.show_dir:
         apis.draw_predictions(cfg, args.show_dir)
     apis.prepare_for_device(cfg, args.launcher)

@@ -4,7 +4,8 @@ from typing import Any
 
 from .checks import check_checkpoint_exists, check_checkpoint_fits, check_data_paths, check_sizes
 from .config import load_config, sync_dataset_meta
-from .running import bare_model, draw_predictions, prepare_for_device, resume_from, use_amp, use_tta, write_label_maps
+from .outputs import choose_outputs, draw_predictions, write_predictions
+from .running import bare_model, prepare_for_device, resume_from, use_amp, use_tta
 
 __all__ = [
     "MaskFormerInferencer",
@@ -13,6 +14,7 @@ __all__ = [
     "check_checkpoint_fits",
     "check_data_paths",
     "check_sizes",
+    "choose_outputs",
     "draw_predictions",
     "load_config",
     "prepare_for_device",
@@ -20,7 +22,7 @@ __all__ = [
     "sync_dataset_meta",
     "use_amp",
     "use_tta",
-    "write_label_maps",
+    "write_predictions",
 ]
 
 

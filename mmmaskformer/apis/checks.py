@@ -11,16 +11,19 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmmaskformer.apis.config import dataset_type, iterate_datasets, walk
+from mmmaskformer.apis.config import walk
+from mmmaskformer.apis.dataset_info import dataset_type, iterate_datasets
 from mmmaskformer.errors import UserError
 
 # Sizes and counts that mean nothing at zero or below, wherever in a config they stand.
 POSITIVE = {
     "batch_size", "channels", "crop_size", "embed_dims", "feat_channels", "feedforward_channels", "in_channels",
-    "mask_dim", "max_epochs", "max_iters", "num_classes", "num_heads", "num_queries",
+    "mask_dim", "max_epochs", "max_iters", "max_per_image", "num_classes", "num_heads", "num_queries",
     "out_channels", "size", "size_divisor", "stride", "val_interval",
 }  # fmt: skip
-NOT_NEGATIVE = {"num_layers", "num_workers", "lr", "weight_decay", "dropout"}
+NOT_NEGATIVE = {
+    "num_layers", "num_workers", "lr", "weight_decay", "dropout", "num_things_classes", "num_stuff_classes",
+}  # fmt: skip
 # Resize takes -1 for "as long as the other side makes it".
 MINUS_ONE_MEANS_FREE = {"scale"}
 LISTED = 3

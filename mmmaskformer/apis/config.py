@@ -5,18 +5,19 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.config.config import ConfigParsingError
 from mmengine.logging import print_log
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 
+from mmmaskformer.apis.dataset_info import ClassCounts, class_counts, iterate_datasets
 from mmmaskformer.errors import UserError, suggest
 
 HEADS = ("decode_head", "auxiliary_head")
+PANOPTIC_HEADS = ("panoptic_head", "panoptic_fusion_head")  # the latter of mmdet's own MaskFormer
 # Heads of mmseg whose `out_channels` is the width of the mask embedding and not a number of classes.
 MASK_HEADS = ("MaskFormerHead", "Mask2FormerHead")
 
@@ -66,108 +67,106 @@ def shipped_config(name: str) -> Path:
 
 
 def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Makes the heads' class count follow the data set, in place.
+    """Makes the heads' class counts follow the data set, in place.
 
     A Runner builds the model before any data set, and a base config's ``num_classes = len(classes)`` is not computed
     again when a child changes ``classes``; here a data set's class names are the one place that says how many there
-    are. Class weights that are all equal, and output channels, follow.
+    are, and its ``thing_classes`` and ``stuff_classes`` how many of each. Class weights that are all equal, and output
+    channels, follow.
 
     Args:
         cfg: The config.
         dataloaders: Keys of the data loaders that are going to be used; the first that is there decides.
 
     Raises:
-        UserError: Two of the data sets disagree, or class weights are given one by one for another number of classes.
+        UserError: Two of the data sets disagree, things and stuff do not add up, or class weights are given one by one
+            for another number of classes.
     """
-    named: tuple[str, int] | None = None
+    counts: ClassCounts | None = None
     for key in dataloaders:
         for dataset in iterate_datasets(cfg.get(key)):
-            classes = dataset_classes(dataset)
-            if classes is None:
+            here = class_counts(dataset, f"{key} ({dataset.type})")
+            if here is None:
                 continue
-            here = f"{key} ({dataset.type})"
-            if named is None:
-                named = (here, len(classes))
-            elif named[1] != len(classes):
+            if counts is None:
+                counts = here
+            elif _differ(counts, here):
                 raise UserError(
-                    f"{named[0]} has {named[1]} classes, but {here} has {len(classes)}: "
+                    f"{counts.source} has {counts}, but {here.source} has {here}: "
                     "give both data sets the same metainfo=dict(classes=...)"
                 )
     model = cfg.get("model")
-    if named is None or model is None:
+    if counts is None or model is None:
         return
     for key in HEADS:
         heads = model.get(key)
         for head in heads if isinstance(heads, list | tuple) else [heads]:
             if head is not None:
-                _set_num_classes(head, f"model.{key}", *named)
+                _set_num_classes(head, f"model.{key}", counts)
+    for key in PANOPTIC_HEADS:
+        if model.get(key) is not None:
+            _set_things_and_stuff(model[key], f"model.{key}", counts)
 
 
-def dataset_classes(dataset: ConfigDict) -> list[str] | None:
-    """The class names that a data set built from this config will have.
-
-    Raises:
-        UserError: ``metainfo.classes`` names classes that this type of data set cannot have.
-    """
-    kind = dataset_type(dataset)
-    if kind is None or not hasattr(kind, "_load_metainfo"):
-        return None
-    metainfo = dataset.get("metainfo")
-    metainfo = metainfo.to_dict() if isinstance(metainfo, ConfigDict) else deepcopy(metainfo)
-    classes = kind._load_metainfo(metainfo).get("classes")
-    own = getattr(kind, "METAINFO", {}).get("classes")
-    foreign = [name for name in classes or () if own and name not in own]
-    if foreign and hasattr(kind, "get_label_map"):
-        raise UserError(
-            f"metainfo.classes names {foreign[0]!r}, which {dataset.type} does not have: it can only keep some of its "
-            f"own {len(own)} classes. For other classes use type='BaseSegDataset' with metainfo=dict(classes=...)"
-        )
-    return None if classes is None else list(classes)
+def _differ(one: ClassCounts, other: ClassCounts) -> bool:
+    both_tell = one.things is not None and other.things is not None
+    return one.total != other.total or (both_tell and one.things != other.things)
 
 
-def dataset_type(dataset: ConfigDict) -> type | None:
-    """The class that a data set's config names, or None where no registry knows it."""
-    if not isinstance(dataset.type, str):
-        return dataset.type
-    with DATASETS.switch_scope_and_registry(dataset.get("_scope_")) as registry:
-        return registry.get(dataset.type)
-
-
-def iterate_datasets(dataloader: Mapping | None) -> Iterator[ConfigDict]:
-    """The innermost data sets below a data loader's config."""
-    pending = [dataloader.get("dataset")] if dataloader else []
-    while pending:
-        dataset = pending.pop()
-        if isinstance(dataset, list | tuple):
-            pending += dataset
-        elif isinstance(dataset, Mapping):
-            inner = [dataset[key] for key in ("dataset", "datasets") if key in dataset]
-            pending += inner
-            if not inner and "type" in dataset:
-                yield dataset
-
-
-def _set_num_classes(head: ConfigDict, path: str, source: str, count: int) -> None:
+def _set_num_classes(head: ConfigDict, path: str, counts: ClassCounts) -> None:
     old = head.get("num_classes")
-    if old == count:
+    if old == counts.total:
         return
-    if old is not None:
-        print_log(f"{path}.num_classes: {old} -> {count}, as {source} has {count} classes", logger="current")
-    head.num_classes = count
+    head.num_classes = counts.total
     if old is None:
         return
+    print_log(f"{path}.num_classes: {old} -> {counts.total}, as {counts.source} has {counts}", logger="current")
     if head.get("out_channels") == old and str(head.get("type")).rpartition(".")[2] not in MASK_HEADS:
-        head.out_channels = count
+        head.out_channels = counts.total
+    _set_class_weights(head, path, old, counts)
+
+
+def _set_things_and_stuff(head: ConfigDict, path: str, counts: ClassCounts) -> None:
+    things, stuff = head.get("num_things_classes"), head.get("num_stuff_classes")
+    if counts.things is not None:
+        new = (counts.things, counts.stuff)
+    elif None not in (things, stuff) and things + stuff == counts.total:
+        return
+    # A data set that tells nothing apart is all instances or all semantic, and so is a model for it.
+    elif stuff == 0:
+        new = (counts.total, 0)
+    elif things == 0:
+        new = (0, counts.total)
+    else:
+        raise UserError(
+            f"{path} has num_things_classes={things} and num_stuff_classes={stuff}, but {counts.source} has {counts} "
+            "and does not say which of them are things: set both numbers, or metainfo.thing_classes and stuff_classes"
+        )
+    if new == (things, stuff):
+        return
+    head.num_things_classes, head.num_stuff_classes = new
+    if None in (things, stuff):
+        return
+    print_log(
+        f"{path}: num_things_classes {things} -> {new[0]}, num_stuff_classes {stuff} -> {new[1]}, "
+        f"as {counts.source} has {counts}",
+        logger="current",
+    )
+    _set_class_weights(head, path, things + stuff, counts)
+
+
+def _set_class_weights(head: ConfigDict, path: str, old: int, counts: ClassCounts) -> None:
     for owner, where in walk(head, path):
         weights = owner.get("class_weight")
-        if not isinstance(weights, list | tuple) or len(weights) - old not in (0, 1):
+        if old == counts.total or not isinstance(weights, list | tuple) or len(weights) - old not in (0, 1):
             continue
         if len(set(weights[:old])) > 1:
             raise UserError(
-                f"{where}.class_weight lists weights for {old} classes, but {source} has {count}: give {count} weights"
+                f"{where}.class_weight lists weights for {old} classes, but {counts.source} has {counts}: "
+                f"give {counts.total} weights"
             )
         # A last, extra weight is that of "no object".
-        owner.class_weight = [weights[0]] * count + list(weights[old:])
+        owner.class_weight = [weights[0]] * counts.total + list(weights[old:])
 
 
 def walk(node: Any, path: str) -> Iterator[tuple[ConfigDict, str]]:

@@ -1,97 +1,65 @@
-"""Label maps of images from a config and a checkpoint."""
+"""Label maps, segments and instances of images from a config and a checkpoint."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
-from mmseg.registry import MODELS
 from numpy import ndarray
 from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
-from mmmaskformer.apis.config import dataset_classes, dataset_type, iterate_datasets, load_config, sync_dataset_meta
+from mmmaskformer.apis.config import load_config, sync_dataset_meta
+from mmmaskformer.apis.dataset_info import dataset_classes, dataset_type, iterate_datasets
 from mmmaskformer.apis.images import ImageSource, check_decodable, list_images, output_names
-from mmmaskformer.engine.label_maps import write_label_map
+from mmmaskformer.apis.outputs import choose_outputs
+from mmmaskformer.apis.results import SegmentationResult
 from mmmaskformer.errors import UserError
-from mmmaskformer.visualization import distinct_palette, draw_overlay, write_png
+from mmmaskformer.visualization import complete_palette, read_outputs
 
 ErrorHandler = Callable[[str, UserError], None]
-
-
-@dataclass
-class SegmentationResult:
-    """What the model says about one image.
-
-    Attributes:
-        labels: (H, W) int64 at the image's own size, indices into ``classes``; anything else is void.
-        classes: name of every class.
-        palette: red, green and blue of every class.
-        source: the file, or the array that was given.
-        name: for files written about it: unlike that of any other image of the same call.
-    """
-
-    labels: ndarray
-    classes: list[str]
-    palette: list[list[int]]
-    source: Path | ndarray
-    name: str
-
-    def image(self) -> ndarray:
-        """The image, (H, W, 3) uint8, RGB; a file is read again."""
-        if isinstance(self.source, np.ndarray):
-            return np.ascontiguousarray(self.source[..., ::-1])
-        return mmcv.imread(str(self.source), channel_order="rgb")
-
-    def overlay(self, opacity: float = 0.5) -> ndarray:
-        """The image under the classes' colours with a legend, (H', W', 3) uint8, RGB."""
-        return draw_overlay(self.image(), self.labels, self.classes, self.palette, opacity)
-
-    def save(self, out_dir: str | os.PathLike, overlay: bool = True, opacity: float = 0.5) -> None:
-        """Writes ``<name>_labels.png`` (8 bit; 16 bit above 256 labels) and ``<name>_overlay.png``."""
-        wide = len(self.classes) > 256 or self.labels.max() > 255
-        write_label_map(self.labels.astype(np.uint16 if wide else np.uint8), Path(out_dir, f"{self.name}_labels.png"))
-        if overlay:
-            write_png(self.overlay(opacity), Path(out_dir, f"{self.name}_overlay.png"))
 
 
 class MaskFormerInferencer:
     """Segments images with a trained model.
 
-    Any semantic config will do, mmseg's own as well. Images are read and prepared by the config's test pipeline, less
-    the loading of annotations. Arrays are BGR, as OpenCV and mmcv read images.
+    Any semantic config of mmseg will do, and any panoptic one of mmdet whose model has a ``panoptic_head``; their own
+    MaskFormers as well as ours. Images are read and prepared by the config's test pipeline, less the loading of
+    annotations. Arrays are BGR, as OpenCV and mmcv read images.
 
     Args:
         config: a config file, or a config that :func:`mmmaskformer.apis.load_config` read.
         checkpoint: the weights. None is accepted only with ``random_weights``.
         device: for instance ``"cuda:0"`` or ``"cpu"``; by default a GPU where there is one.
+        outputs: some of ``"panoptic"``, ``"instance"`` and ``"semantic"``; by default what ``test_cfg`` says.
         cfg_options: overrides of the config, dotted keys and values.
         random_weights: use the model untrained, to try a pipeline or measure.
 
     Attributes:
-        model: the segmentor, in evaluation.
+        model: the segmentor or detector, in evaluation.
         classes: names of the classes: the checkpoint's, or else those of the config's data set.
         palette: their colours.
 
     Raises:
-        UserError: a file is missing, the config has no test pipeline, the device does not exist, or the checkpoint
-            does not fit the model; with the first tensors that differ and both shapes.
+        UserError: a file is missing, the config has no test pipeline, the device does not exist, the model does not
+            have the outputs, or the checkpoint does not fit it; with the first tensors that differ and both shapes.
 
     Example:
         >>> inferencer = MaskFormerInferencer("configs/maskformer_efficientnet-lite0_shapes.py", "latest.pth")
         >>> inferencer("street.jpg").labels.shape
         (360, 480)
+        >>> inferencer = MaskFormerInferencer("configs/maskformer_r50_coco-panoptic.py", "r50.pth")
+        >>> inferencer("street.jpg").panoptic.segments[0].score
+        0.97
     """
 
     def __init__(
@@ -100,6 +68,7 @@ class MaskFormerInferencer:
         checkpoint: str | os.PathLike | None = None,
         device: str | None = None,
         *,
+        outputs: Sequence[str] | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         random_weights: bool = False,
     ) -> None:
@@ -117,6 +86,8 @@ class MaskFormerInferencer:
             cfg = load_config(config, cfg_options)
         check_sizes(cfg)
         sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
+        if outputs is not None:
+            choose_outputs(cfg, outputs)
         loading, *steps = inference_pipeline(cfg)
         self._from_file = Compose([loading, *steps])
         from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
@@ -141,7 +112,7 @@ class MaskFormerInferencer:
         Args:
             inputs: a file, a folder, an array (H, W, 3) uint8 BGR, or a sequence of these.
             batch_size: images at once; those of one size that follow one another go through the model together.
-            out_dir: where to write overlays and label maps, if anywhere.
+            out_dir: where to write overlays and predictions, if anywhere; see :meth:`SegmentationResult.save`.
             on_error: called with the name of an image that cannot be read and the error, then goes on without it; by
                 default the error is raised.
 
@@ -170,7 +141,7 @@ class MaskFormerInferencer:
         return self._iterate(images, output_names(images), batch_size, on_error)
 
     def visualize(self, image: ImageSource, opacity: float = 0.5) -> ndarray:
-        """One image under the classes' colours with a legend, (H', W', 3) uint8, RGB."""
+        """A picture of one image's result, (H', W', 3) uint8, RGB; see :meth:`SegmentationResult.overlay`."""
         (result,) = self.iterate(image)
         return result.overlay(opacity)
 
@@ -210,8 +181,8 @@ class MaskFormerInferencer:
     def _predict(self, batch: Sequence[tuple[Path | ndarray, str, dict]]) -> Iterator[SegmentationResult]:
         outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
-            labels = output.pred_sem_seg.data.squeeze(0).cpu().numpy()
-            yield SegmentationResult(labels, self.classes, self.palette, image, name)
+            found = read_outputs(output, len(self.classes))
+            yield SegmentationResult(found, self.classes, self.palette, image, name)
 
 
 def find_device(name: str | None) -> torch.device:
@@ -248,15 +219,22 @@ def inference_pipeline(cfg: Config) -> list[dict]:
     if not names or "LoadImage" not in names[0] or "Pack" not in names[-1]:
         raise UserError(
             f"the config's test pipeline is {' > '.join(names) or 'empty'}: it must begin with LoadImageFromFile and "
-            "end with PackSegInputs; test-time augmentation belongs into tta_pipeline"
+            "end with PackSegInputs or PackDetInputs; test-time augmentation belongs into tta_pipeline"
         )
     return steps
 
 
 def num_classes(model: nn.Module) -> int:
-    """K of a segmentor; of the last head where several stand in a row."""
-    head = model.decode_head
-    return (head[-1] if isinstance(head, nn.ModuleList) else head).num_classes
+    """K of a model; of the last head where several stand in a row.
+
+    Raises:
+        UserError: the model has neither a ``decode_head`` nor a ``panoptic_head``.
+    """
+    for name in ("decode_head", "panoptic_head"):
+        head = getattr(model, name, None)
+        if head is not None:
+            return (head[-1] if isinstance(head, nn.ModuleList) else head).num_classes
+    raise UserError(f"the config's model {type(model).__name__} has neither a decode_head nor a panoptic_head")
 
 
 def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tuple[list[str], list[list[int]]]:
@@ -280,7 +258,5 @@ def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tup
             candidates.append((classes, palette))
     for classes, palette in candidates:
         if classes is not None and len(classes) == count:
-            fits = palette is not None and len(palette) >= count
-            colours = [list(map(int, colour)) for colour in palette[:count]] if fits else distinct_palette(count)
-            return list(classes), colours
-    return [f"class {index}" for index in range(count)], distinct_palette(count)
+            return list(classes), complete_palette(palette, count)
+    return [f"class {index}" for index in range(count)], complete_palette(None, count)

@@ -75,42 +75,31 @@ def resume_from(cfg: Config, resume: str | None) -> None:
 
     Args:
         cfg: The config, changed in place.
-        resume: None, ``"auto"`` for the last checkpoint in ``work_dir`` (a fresh start where there is none), or a
-            checkpoint.
+        resume: None, ``"auto"`` for the last checkpoint in ``work_dir`` (where there is none, a fresh start or what
+            ``load_from`` says), or a checkpoint.
 
     Raises:
         UserError: The checkpoint does not exist.
     """
     if resume is None:
         return
+    if resume == "auto":
+        resume = find_latest_checkpoint(cfg.work_dir)
+        if resume is None:
+            return
+    check_checkpoint_exists(resume, f"--resume {resume}")
     cfg.resume = True
     cfg.load_from = resume
-    if resume == "auto":
-        cfg.load_from = find_latest_checkpoint(cfg.work_dir)
-        if cfg.load_from is None:
-            cfg.resume = False
-    if cfg.load_from is not None:
-        check_checkpoint_exists(cfg.load_from, f"--resume {resume}")
-
-
-def draw_predictions(cfg: Config, show_dir: str) -> None:
-    """Makes a test run draw image | truth | prediction of every image into ``show_dir``."""
-    drawer = dict(type="mmmaskformer.PanelWriterHook", out_dir=show_dir)
-    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), drawer]
-
-
-def write_label_maps(cfg: Config, out_dir: str) -> None:
-    """Makes a test run write every predicted label map into ``out_dir``."""
-    writer = dict(type="mmmaskformer.LabelMapWriterHook", out_dir=out_dir)
-    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), writer]
 
 
 def use_tta(cfg: Config) -> None:
     """Wraps the model for test-time augmentation.
 
     Raises:
-        UserError: The config has no ``tta_pipeline``.
+        UserError: The config has no ``tta_pipeline``, or its model gives out segments, which cannot be averaged.
     """
+    if "panoptic_head" in cfg.model:
+        raise UserError("--tta averages class scores, which this config's model with a panoptic_head does not give out")
     if "tta_pipeline" not in cfg:
         raise UserError("--tta needs a tta_pipeline in the config, with the scales and flips to average over")
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
+from mmmaskformer.datasets.folders import is_remote, missing_files, require_folder
 from mmmaskformer.errors import UserError
 
 
@@ -29,12 +28,11 @@ class CheckedSegDataset(BaseSegDataset):
         Raises:
             UserError: a folder is missing or holds no image, or an image has no label map.
         """
-        if self.backend_args and self.backend_args.get("backend") not in (None, "local"):
+        if is_remote(self.backend_args):
             return super().load_data_list()
         image_dir, label_dir = self.data_prefix.get("img_path"), self.data_prefix.get("seg_map_path")
         for folder in filter(None, (image_dir, label_dir)):
-            if not Path(folder).is_dir():
-                raise UserError(f"{type(self).__name__}: folder {folder} does not exist{self._how_to_make()}")
+            require_folder(type(self).__name__, folder, self._how_to_make())
         samples = super().load_data_list()
         if not samples:
             raise UserError(
@@ -42,7 +40,7 @@ class CheckedSegDataset(BaseSegDataset):
                 f"{self._how_to_make()}"
             )
         if label_dir:
-            self._check_every_image_has_labels(samples, Path(label_dir))
+            self._check_every_image_has_labels(samples, label_dir)
         return samples
 
     def prepare_data(self, idx: int) -> Any:
@@ -59,18 +57,13 @@ class CheckedSegDataset(BaseSegDataset):
     def _how_to_make(self) -> str:
         return f"; make it with: {self.MAKE_COMMAND}" if self.MAKE_COMMAND else ""
 
-    def _check_every_image_has_labels(self, samples: list[dict], label_dir: Path) -> None:
-        # One walk of the folder costs less than a question to the file system for every sample.
-        found = {
-            os.path.normpath(os.path.join(root, name))
-            for root, _, names in os.walk(label_dir, followlinks=True)
-            for name in names
-        }
-        missing = [sample for sample in samples if os.path.normpath(sample["seg_map_path"]) not in found]
+    def _check_every_image_has_labels(self, samples: list[dict], label_dir: str) -> None:
+        missing = missing_files([sample["seg_map_path"] for sample in samples], label_dir)
         if missing:
+            first = samples[missing[0]]
             raise UserError(
                 f"{type(self).__name__}: {len(missing)} of {len(samples)} images have no label map, the first: "
-                f"{missing[0]['img_path']} lacks {missing[0]['seg_map_path']}"
+                f"{first['img_path']} lacks {first['seg_map_path']}"
             )
 
     def _check_labels(self, sample: dict) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from mmengine.hooks import Hook
+from mmengine.structures import PixelData
 
 from mmmaskformer.files import atomic_open
 from mmmaskformer.registry import HOOKS
@@ -32,7 +33,7 @@ class LabelMapWriterHook(Hook):
     def before_test(self, runner: Any) -> None:
         """Remembers where the images lie and how large labels get."""
         dataset = runner.test_dataloader.dataset
-        self.image_dir = (getattr(dataset, "data_prefix", None) or {}).get("img_path", "")
+        self.image_dir = image_folder(dataset)
         self.offset = int(bool(getattr(dataset, "reduce_zero_label", False)))
         labels = len(dataset.metainfo["classes"]) + self.offset
         self.dtype = np.uint8 if labels <= 256 else np.uint16
@@ -40,8 +41,19 @@ class LabelMapWriterHook(Hook):
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
         """Writes one batch."""
         for sample in outputs:
-            labels = sample.pred_sem_seg.data.squeeze(0).cpu().numpy() + self.offset
+            labels = label_map(sample.pred_sem_seg) + self.offset
             write_label_map(labels.astype(self.dtype), png_path(self.out_dir, sample.img_path, self.image_dir))
+
+
+def label_map(semantic: PixelData) -> np.ndarray:
+    """(H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
+    return (semantic.sem_seg if "sem_seg" in semantic else semantic.data).squeeze(0).cpu().numpy()
+
+
+def image_folder(dataset: Any) -> str:
+    """The folder of a data set's images, by mmseg's name or mmdet's; empty where it has none."""
+    prefix = getattr(dataset, "data_prefix", None) or {}
+    return prefix.get("img_path") or prefix.get("img") or ""
 
 
 def png_path(out_dir: Path, image: str, image_dir: str) -> Path:

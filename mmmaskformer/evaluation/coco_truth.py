@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from mmengine import fileio
 
+from mmmaskformer.datasets.panoptic_json import labels_of_categories, read_panoptic_json
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.panoptic_quality import PanopticMap
 from mmmaskformer.panoptic_png import read_panoptic_png
@@ -23,8 +22,7 @@ class CocoPanopticTruth:
     Args:
         ann_file: COCO panoptic JSON; ``images`` and ``categories`` are enough to write predictions.
         seg_prefix: folder of the PNGs; by default the JSON's path without its ending, as panopticapi has it.
-        classes: names of the K classes.
-        things: (K,) whether a class is countable.
+        metainfo: the data set's, with ``classes`` and ``thing_classes``.
         backend_args: MMEngine's, where JSON and PNGs are not local files.
 
     Attributes:
@@ -38,18 +36,17 @@ class CocoPanopticTruth:
         self,
         ann_file: str | os.PathLike,
         seg_prefix: str | os.PathLike | None,
-        classes: Sequence[str],
-        things: Sequence[bool],
+        metainfo: Mapping,
         backend_args: dict | None = None,
     ) -> None:
         self.ann_file = str(ann_file)
         self.seg_prefix = str(seg_prefix or os.path.splitext(self.ann_file)[0])
         self.backend_args = backend_args
-        content = _load(self.ann_file, backend_args)
-        self.category_ids = _category_ids(self.ann_file, content["categories"], classes, things)
-        self._class_of = {category: label for label, category in enumerate(self.category_ids)}
+        content = read_panoptic_json(self.ann_file, backend_args)
+        self._class_of = labels_of_categories(content, metainfo, self.ann_file)
+        self.category_ids = list(self._class_of)
         self._images = {image["id"]: image for image in content["images"]}
-        self._annotations = {annotation["image_id"]: annotation for annotation in content.get("annotations", ())}
+        self._annotations = {annotation["image_id"]: annotation for annotation in content["annotations"]}
 
     def png_name(self, image_id: Any) -> str:
         """The PNG of an image: the true one's name, or where there is no truth the image's with another ending.
@@ -126,45 +123,3 @@ def segments_of_sample(
 def _read_png(path: str, backend_args: dict | None) -> np.ndarray:
     """Segment ids (H, W) of a PNG that may lie behind an MMEngine backend."""
     return read_panoptic_png(bytes(fileio.get(path, backend_args)), name=str(path))
-
-
-def _load(ann_file: str, backend_args: dict | None) -> dict:
-    try:
-        content = json.loads(fileio.get_text(ann_file, backend_args=backend_args))
-    except ValueError as error:
-        raise UserError(f"{ann_file} is no JSON ({error}); is the file whole?") from error
-    missing = [key for key in ("images", "categories") if key not in content]
-    if missing:
-        raise UserError(f"{ann_file} has no {' and no '.join(missing)}; a COCO panoptic JSON is expected")
-    if any("segments_info" not in annotation for annotation in content.get("annotations", ())):
-        raise UserError(
-            f"{ann_file} has annotations without segments_info; a COCO panoptic JSON is expected, not one of instances"
-        )
-    return content
-
-
-def _category_ids(
-    ann_file: str, categories: Sequence[Mapping], classes: Sequence[str], things: Sequence[bool]
-) -> list[int]:
-    named = {category["name"]: category for category in categories}
-    missing = [name for name in classes if name not in named]
-    if missing:
-        raise UserError(
-            f"{ann_file} lacks {len(missing)} of the {len(classes)} classes among its {len(named)} categories: "
-            f"{', '.join(map(repr, missing[:5]))}"
-        )
-    # mmdet's data sets number the categories as they stand in the JSON, whatever the order of the classes.
-    in_file = [category["name"] for category in categories if category["name"] in set(classes)]
-    for there, here in zip_longest(in_file, classes):
-        if there != here:
-            raise UserError(
-                f"{ann_file} has its categories in another order than the classes: {there!r} stands there where the "
-                f"classes have {here!r}, so that mmdet's data sets would mix them up"
-            )
-    for name, thing in zip(classes, things):
-        if bool(named[name].get("isthing")) != thing:
-            raise UserError(
-                f"{ann_file} has isthing={named[name].get('isthing')} for the category {name!r}, but the thing_classes "
-                f"of the data set's metainfo {'have' if thing else 'lack'} it"
-            )
-    return [named[name]["id"] for name in classes]

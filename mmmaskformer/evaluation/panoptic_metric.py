@@ -84,7 +84,7 @@ class PanopticQualityMetric(BaseMetric):
         self.classes: Sequence[str] = meta["classes"]
         self.things = thing_mask(meta)
         if self.ann_file is not None:
-            self.truth = CocoPanopticTruth(self.ann_file, self.seg_prefix, self.classes, self.things, self.backend_args)
+            self.truth = CocoPanopticTruth(self.ann_file, self.seg_prefix, meta, self.backend_args)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keeps of each image its counts, and its annotation if predictions are written."""

@@ -11,6 +11,9 @@ from numpy import ndarray
 Colour = Sequence[int]
 VOID_COLOUR = (0, 0, 0)
 GOLDEN_RATIO = 0.618033988749895
+SHADES_LIGHTNESS = (0.2, 0.85)  # a segment darker or lighter than that hides the photo below it
+SHADES_SPAN = 0.4  # of lightness, within one class
+SHADES_TURN = 0.08  # of the circle of hues, within one class
 
 
 def distinct_palette(count: int) -> list[list[int]]:
@@ -28,6 +31,13 @@ def distinct_palette(count: int) -> list[list[int]]:
         rgb = colorsys.hsv_to_rgb(index * GOLDEN_RATIO % 1.0, saturation, value)
         palette.append([round(255 * part) for part in rgb])
     return palette
+
+
+def complete_palette(palette: Sequence[Colour] | None, count: int) -> list[list[int]]:
+    """The first ``count`` colours of a palette; generated ones where there is none or it is too short."""
+    if palette is None or len(palette) < count:
+        return distinct_palette(count)
+    return [[int(part) for part in colour] for colour in palette[:count]]
 
 
 def paint(labels: ndarray, palette: Sequence[Colour]) -> ndarray:
@@ -68,6 +78,32 @@ def blend(image: ndarray, labels: ndarray, palette: Sequence[Colour], opacity: f
         mixed = image[rows] * (1 - share) + paint(labels[rows], palette) * share
         blended[rows] = np.rint(mixed)
     return blended
+
+
+def shades(colour: Colour, count: int) -> list[tuple[int, int, int]]:
+    """Colours for the things of one class: variations of the class's colour, those that follow each other far apart.
+
+    Args:
+        colour: red, green and blue of the class, 0..255.
+        count: number of things.
+
+    Returns:
+        ``count`` colours, the first of them the class's own.
+    """
+    own = tuple(int(part) for part in colour)
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in own))
+    lowest, highest = SHADES_LIGHTNESS
+    darkest = min(max(lightness - SHADES_SPAN / 2, lowest), highest - SHADES_SPAN)
+    place = min(max((lightness - darkest) / SHADES_SPAN, 0.0), 1.0)
+    result = [own]
+    for index in range(1, count):
+        # Steps of two unrelated irrational numbers: pairs that are spread out however many there are.
+        shade = darkest + SHADES_SPAN * ((place + index * GOLDEN_RATIO) % 1.0)
+        turned = hue + SHADES_TURN * (index * 2**0.5 % 1.0 - 0.5)
+        # A little colour even in greys, whose shades would differ in lightness alone.
+        rgb = colorsys.hls_to_rgb(turned % 1.0, shade, max(saturation, 0.3))
+        result.append(tuple(round(255 * part) for part in rgb))
+    return result[:count]
 
 
 def is_void(labels: ndarray, num_classes: int) -> ndarray:

@@ -60,16 +60,20 @@ def legend_entries(
     names = [*classes, void.text]
     colours = [*(tuple(map(int, colour)) for colour in palette[:count]), void.colour]
     present = sorted(np.flatnonzero(areas[:count]), key=lambda label: -areas[label])
-    hidden = present[MAX_ENTRIES:]
-    present = present[:MAX_ENTRIES] + ([count] if areas[count] else [])
 
     def text(label: int) -> str:
         return f"{names[label]} {percent(areas[label] / areas.sum())}" if shares else names[label]
 
-    entries = [LegendEntry(colours[label], text(label)) for label in present]
-    if hidden:
-        entries.append(LegendEntry(None, f"and {len(hidden)} more"))
-    return entries
+    def entries(labels: Sequence[int]) -> list[LegendEntry]:
+        return [LegendEntry(colours[label], text(label)) for label in labels]
+
+    return at_most(entries(present), entries([count] if areas[count] else []))
+
+
+def at_most(entries: Sequence[LegendEntry], last: Sequence[LegendEntry] = ()) -> list[LegendEntry]:
+    """The first 40 entries, then ``last``, then the number of those left out if any were."""
+    hidden = len(entries) - MAX_ENTRIES
+    return [*entries[:MAX_ENTRIES], *last, *([LegendEntry(None, f"and {hidden} more")] if hidden > 0 else [])]
 
 
 def percent(share: float) -> str:
@@ -130,6 +134,7 @@ def shorten(text: str, typeface: ImageFont.FreeTypeFont, room: float) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib (a dependency of MMEngine), so that pictures look alike everywhere."""
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
+    file = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", file)), size)

@@ -14,7 +14,7 @@ from PIL import Image
 from mmmaskformer.files import atomic_open
 
 from .colours import Colour, blend, paint
-from .legend import PAPER, UNCOLOURED_VOID, draw_legend, draw_title, legend_entries
+from .legend import PAPER, UNCOLOURED_VOID, LegendEntry, draw_legend, draw_title, legend_entries
 
 MIN_SIDE = 384  # the longer one of a panel, in pixels: below it names of classes do not fit
 MIN_TEXT = 13
@@ -42,12 +42,24 @@ def draw_overlay(
     Returns:
         (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
     """
-    zoom = enlargement(labels.shape)
-    picture = enlarge(blend(image, labels, palette, opacity), zoom)
-    size = max(MIN_TEXT, round(max(picture.shape) * TEXT_SHARE))
+    picture = enlarge(blend(image, labels, palette, opacity), enlargement(labels.shape, MIN_SIDE))
+    return with_legend(picture, legend_entries([labels], classes, palette, True, UNCOLOURED_VOID), TEXT_SHARE)
+
+
+def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: float) -> ndarray:
+    """A picture and a legend below it.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        entries: of the legend.
+        text_share: height of the legend's letters as a share of the picture's longer side.
+
+    Returns:
+        (H', W', 3) uint8, RGB.
+    """
+    size = max(MIN_TEXT, round(max(picture.shape) * text_share))
     width = max(picture.shape[1], MIN_SIDE)
-    legend = draw_legend(legend_entries([labels], classes, palette, True, UNCOLOURED_VOID), width, size)
-    return np.concatenate([centred(picture, width), legend])
+    return np.concatenate([centred(picture, width), draw_legend(entries, width, size)])
 
 
 def draw_panels(
@@ -72,18 +84,39 @@ def draw_panels(
         (H', W', 3) uint8, RGB.
     """
     for name, labels in (("truth", truth), ("prediction", prediction)):
-        if labels.shape != image.shape[:2]:
-            raise ValueError(f"the {name} is {labels.shape} but the image is {image.shape[:2]}: (H, W) must agree")
-    zoom = enlargement(truth.shape)
+        check_size(name, labels, image)
+    zoom = enlargement(truth.shape, MIN_SIDE)
     panels = [enlarge(panel, zoom) for panel in (image, paint(truth, palette), paint(prediction, palette))]
+    return side_by_side(panels, titles, legend_entries([truth, prediction], classes, palette))
+
+
+def side_by_side(panels: Sequence[ndarray], titles: Sequence[str], entries: Sequence[LegendEntry]) -> ndarray:
+    """Pictures of one size under titles, with one legend for all.
+
+    Args:
+        panels: (H, W, 3) uint8, RGB.
+        titles: one for each.
+        entries: of the legend.
+
+    Returns:
+        (H', W', 3) uint8, RGB.
+    """
     height, width = panels[0].shape[:2]
     width = max(width, MIN_SIDE)
-    size = max(MIN_TEXT, round(max(height, 3 * width) * TEXT_SHARE_OF_PANELS))
-    columns = [np.concatenate([draw_title(t, width, size), centred(p, width)]) for t, p in zip(titles, panels)]
-    gap = np.full((len(columns[0]), size // 2, 3), PAPER, np.uint8)
-    row = np.concatenate([columns[0], gap, columns[1], gap, columns[2]], axis=1)
-    legend = draw_legend(legend_entries([truth, prediction], classes, palette), row.shape[1], size)
-    return np.concatenate([row, legend])
+    size = max(MIN_TEXT, round(max(height, len(panels) * width) * TEXT_SHARE_OF_PANELS))
+    row: list[ndarray] = []
+    for title, panel in zip(titles, panels):
+        column = np.concatenate([draw_title(title, width, size), centred(panel, width)])
+        gap = np.full((len(column), size // 2, 3), PAPER, np.uint8)
+        row += [gap, column] if row else [column]
+    picture = np.concatenate(row, axis=1)
+    return np.concatenate([picture, draw_legend(entries, picture.shape[1], size)])
+
+
+def check_size(name: str, labels: ndarray, image: ndarray) -> None:
+    """Refuses a map (H, W) that is not of its image's size (H, W, 3)."""
+    if labels.shape != image.shape[:2]:
+        raise ValueError(f"the {name} is {labels.shape} but the image is {image.shape[:2]}: (H, W) must agree")
 
 
 def write_png(picture: ndarray, path: str | os.PathLike) -> None:
@@ -99,9 +132,12 @@ def write_png(picture: ndarray, path: str | os.PathLike) -> None:
         Image.fromarray(picture).save(file, format="PNG", compress_level=3)
 
 
-def enlargement(shape: tuple[int, int]) -> int:
-    """How many times to enlarge a picture (H, W): whole numbers keep the labels' pixels square."""
-    return -(-MIN_SIDE // max(shape)) if max(shape) <= MIN_SIDE // 2 else 1
+def enlargement(shape: tuple[int, int], least: int) -> int:
+    """How many times to enlarge a picture (H, W) whose longer side should have about ``least`` pixels or more.
+
+    Whole numbers keep the labels' pixels square, so that a side of more than half of ``least`` stays as it is.
+    """
+    return -(-least // max(shape)) if max(shape) <= least // 2 else 1
 
 
 def enlarge(picture: ndarray, times: int) -> ndarray:

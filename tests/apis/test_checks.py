@@ -18,6 +18,8 @@ from mmmaskformer.errors import UserError
         ("model.decode_head.in_channels", [24, -40]),
         ("model.decode_head.transformer_decoder.num_layers", -1),
         ("model.data_preprocessor.size", (512, -512)),
+        ("model.panoptic_head.num_stuff_classes", -1),
+        ("model.test_cfg.max_per_image", 0),
         ("train_dataloader.batch_size", 0),
         ("train_dataloader.num_workers", -1),
         ("train_cfg.max_iters", 0),
@@ -28,6 +30,10 @@ def test_a_size_that_means_nothing_is_named_with_its_path(path: str, value: obje
     cfg.merge_from_dict({path: value})
     with pytest.raises(UserError, match=rf"{path.replace('.', chr(92) + '.')} is .* must be at least"):
         check_sizes(cfg)
+
+
+def test_a_model_may_have_no_stuff() -> None:
+    check_sizes(Config({"model": {"panoptic_head": {"num_things_classes": 80, "num_stuff_classes": 0}}}))
 
 
 def test_a_negative_crop_inside_a_pipeline_is_named() -> None:

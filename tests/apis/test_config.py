@@ -121,3 +121,73 @@ def test_some_of_a_data_sets_own_classes_may_be_kept() -> None:
     cfg = make({**CITIES, "metainfo": {"classes": ("road", "sky")}}, {"num_classes": 19})
     sync_dataset_meta(cfg, ["train_dataloader"])
     assert cfg.model.decode_head.num_classes == 2
+
+
+def panoptic(things: int, stuff: int, **metainfo) -> dict:
+    """A panoptic data set of mmdet with so many classes."""
+    names = [f"class {index}" for index in range(things + stuff)]
+    metainfo = dict(classes=names, thing_classes=names[:things], stuff_classes=names[things:], **metainfo)
+    return {"type": "mmdet.CocoPanopticDataset", "metainfo": metainfo}
+
+
+def instances(*classes: str) -> dict:
+    return {"type": "mmdet.CocoDataset", "metainfo": {"classes": classes}}
+
+
+def make_panoptic(dataset: dict, things: int | None = 80, stuff: int | None = 53, **head) -> Config:
+    counts = {"num_things_classes": things, "num_stuff_classes": stuff}
+    head = {**head, **{key: value for key, value in counts.items() if value is not None}}
+    return Config({"train_dataloader": {"dataset": dataset}, "model": {"panoptic_head": head}})
+
+
+def things_and_stuff(cfg: Config, head: str = "panoptic_head") -> tuple[int, int]:
+    sync_dataset_meta(cfg, ["train_dataloader"])
+    return cfg.model[head].num_things_classes, cfg.model[head].num_stuff_classes
+
+
+def test_things_and_stuff_follow_the_data_set() -> None:
+    assert things_and_stuff(make_panoptic(panoptic(5, 6))) == (5, 6)
+    assert things_and_stuff(make_panoptic(panoptic(1, 0))) == (1, 0)
+    assert things_and_stuff(make_panoptic({"type": "mmdet.CocoPanopticDataset"}, 1, 1)) == (80, 53)
+
+
+def test_a_head_that_gives_no_counts_gets_them() -> None:
+    assert things_and_stuff(make_panoptic(panoptic(5, 6), None, None)) == (5, 6)
+
+
+def test_mmdets_own_maskformer_follows_with_its_fusion_head_and_class_weights() -> None:
+    cfg = make_panoptic(panoptic(2, 1), loss_cls={"class_weight": [1.0] * 133 + [0.1]})
+    cfg.model.panoptic_fusion_head = {"num_things_classes": 80, "num_stuff_classes": 53}
+    assert things_and_stuff(cfg) == things_and_stuff(cfg, "panoptic_fusion_head") == (2, 1)
+    assert cfg.model.panoptic_head.loss_cls.class_weight == [1.0, 1.0, 1.0, 0.1]
+
+
+def test_a_data_set_of_instances_makes_all_classes_things_for_a_head_without_stuff() -> None:
+    assert things_and_stuff(make_panoptic(instances("cat", "dog"), 80, 0)) == (2, 0)
+
+
+def test_a_semantic_data_set_makes_all_classes_stuff_for_a_head_without_things() -> None:
+    dataset = {"type": "mmdet.BaseSegDataset", "metainfo": {"classes": ("road", "sky", "tree")}}
+    assert things_and_stuff(make_panoptic(dataset, 0, 150)) == (0, 3)
+
+
+def test_a_data_set_that_tells_no_things_leaves_counts_that_add_up() -> None:
+    assert things_and_stuff(make_panoptic(instances("cat", "dog", "sky"), 2, 1)) == (2, 1)
+
+
+def test_a_data_set_that_tells_no_things_cannot_say_how_many_of_another_number_are() -> None:
+    with pytest.raises(UserError, match=r"num_things_classes=80 and num_stuff_classes=53.* set both numbers"):
+        things_and_stuff(make_panoptic(instances("cat", "dog")))
+
+
+def test_things_and_stuff_that_do_not_add_up_are_refused() -> None:
+    cfg = make_panoptic({"type": "mmdet.CocoPanopticDataset", "metainfo": {"classes": ("person", "background")}})
+    with pytest.raises(UserError, match=r"80 thing_classes and 53 stuff_classes, but 2 classes: metainfo must give"):
+        sync_dataset_meta(cfg, ["train_dataloader"])
+
+
+def test_two_data_sets_that_split_the_same_classes_differently_are_both_named() -> None:
+    cfg = make_panoptic(panoptic(2, 1))
+    cfg.val_dataloader = {"dataset": panoptic(1, 2)}
+    with pytest.raises(UserError, match=r"has 3 classes \(2 things and 1 stuff\), but val.*\(1 things and 2 stuff\)"):
+        sync_dataset_meta(cfg, ["train_dataloader", "val_dataloader"])

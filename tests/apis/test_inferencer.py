@@ -1,13 +1,16 @@
 from pathlib import Path
 
 import cv2
+import mmdet
 import numpy as np
 import pytest
 import torch
 from segmenter import write_checkpoint, write_config
 from tiny import CLASSES, make_dataset
+from torch import nn
 
 from mmmaskformer.apis import MaskFormerInferencer, load_config
+from mmmaskformer.apis.inferencer import num_classes
 from mmmaskformer.errors import UserError
 
 
@@ -175,3 +178,56 @@ def test_a_test_pipeline_that_augments_is_refused(folder: Path) -> None:
 def test_a_batch_size_below_one_is_refused(inferencer: MaskFormerInferencer) -> None:
     with pytest.raises(UserError, match="batch_size=0 must be at least 1"):
         inferencer(noise(64, 64), batch_size=0)
+
+
+@pytest.fixture(scope="module")
+def detector(trained_detector: Path) -> MaskFormerInferencer:
+    return MaskFormerInferencer(trained_detector / "tiny.py", trained_detector / "tiny.pth", "cpu")
+
+
+def test_a_detector_gives_all_kinds_of_output_at_the_images_size(detector: MaskFormerInferencer) -> None:
+    result = detector(noise(40, 90))
+    assert result.panoptic.ids.shape == result.labels.shape == result.instances.masks.shape[1:] == (40, 90)
+    assert tuple(result.classes) == ("square", "left", "right") and result.palette[0] == [220, 20, 60]
+
+
+def test_segments_say_what_where_and_how_sure(detector: MaskFormerInferencer, trained_detector: Path) -> None:
+    result = detector(trained_detector / "data" / "images" / "0.png")
+    truth = cv2.imread(str(trained_detector / "data" / "annotations" / "0.png"), cv2.IMREAD_UNCHANGED) == 2
+    (square,) = [segment for segment in result.panoptic.segments if segment.is_thing]
+    mask = result.panoptic.ids == square.id
+    assert (mask & truth).sum() > 0.8 * (mask | truth).sum()
+    assert square.area == mask.sum() and 0.3 < square.score <= 1
+    rows, columns = np.nonzero(mask)
+    assert square.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+@pytest.mark.parametrize("outputs", [["panoptic"], ["instance"], ["semantic"]])
+def test_outputs_may_be_chosen(trained_detector: Path, outputs: list[str]) -> None:
+    files = (trained_detector / "tiny.py", trained_detector / "tiny.pth")
+    result = MaskFormerInferencer(*files, "cpu", outputs=outputs)(noise(64, 64))
+    found = {"panoptic": result.panoptic, "instance": result.instances, "semantic": result.labels}
+    assert [name for name, value in found.items() if value is not None] == outputs
+
+
+def test_mmdets_own_maskformer_is_run_too() -> None:
+    config = Path(mmdet.__file__).parent / ".mim/configs/maskformer/maskformer_r50_ms-16xb1-75e_coco.py"
+    attention, ffn = dict(embed_dims=16, num_heads=2), dict(embed_dims=16, feedforward_channels=16)
+    layers = dict(num_layers=1, layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn))
+    encoder = dict(num_layers=1, layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn))
+    positions = dict(num_feats=8)
+    head = dict(in_channels=[4, 8, 16, 32], feat_channels=16, out_channels=16, num_queries=8)
+    head |= dict(positional_encoding=positions, transformer_decoder=layers)
+    head |= dict(pixel_decoder=dict(norm_cfg=dict(num_groups=4), positional_encoding=positions, encoder=encoder))
+    small = dict(backbone=dict(depth=18, base_channels=4, stem_channels=4), panoptic_head=head)
+    small |= dict(test_cfg=dict(object_mask_thr=0.0, iou_thr=0.0))
+    options = dict(outputs=["panoptic", "instance"], cfg_options=dict(model=small), random_weights=True)
+    result = MaskFormerInferencer(config, **options)(noise(48, 64))
+    assert len(result.classes) == 133 and result.panoptic.ids.shape == (48, 64)
+    assert result.panoptic.segments and all(segment.score is None for segment in result.panoptic.segments)
+    assert result.instances.masks.shape[1:] == (48, 64) and result.labels is None
+
+
+def test_a_model_without_a_head_that_is_known_is_refused() -> None:
+    with pytest.raises(UserError, match="model Identity has neither a decode_head nor a panoptic_head"):
+        num_classes(nn.Identity())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmmaskformer.apis import draw_predictions, prepare_for_device, resume_from, use_amp, use_tta, write_label_maps
+from mmmaskformer.apis import prepare_for_device, resume_from, use_amp, use_tta
 from mmmaskformer.errors import UserError
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
@@ -25,10 +25,10 @@ def test_amp_does_not_replace_an_optimizer_wrapper_it_does_not_know() -> None:
         use_amp(Config({"optim_wrapper": {"type": "ApexOptimWrapper"}}))
 
 
-def test_resuming_without_a_checkpoint_starts_afresh(tmp_path: Path) -> None:
-    cfg = Config({"work_dir": str(tmp_path)})
+def test_resuming_without_a_checkpoint_starts_afresh_from_what_the_config_says(tmp_path: Path) -> None:
+    cfg = Config({"work_dir": str(tmp_path), "resume": False, "load_from": "start.pth"})
     resume_from(cfg, "auto")
-    assert (cfg.resume, cfg.load_from) == (False, None)
+    assert (cfg.resume, cfg.load_from) == (False, "start.pth")
 
 
 def test_resuming_takes_the_last_checkpoint_of_the_work_folder(tmp_path: Path) -> None:
@@ -56,13 +56,6 @@ def test_tta_averages_maskformers_scores_unless_the_config_says_otherwise() -> N
     assert cfg.test_dataloader.dataset.pipeline == []
 
 
-def test_label_maps_come_beside_a_configs_own_hooks() -> None:
-    cfg = Config({"custom_hooks": [{"type": "EMAHook"}]})
-    write_label_maps(cfg, "out")
-    assert [hook["type"] for hook in cfg.custom_hooks] == ["EMAHook", "mmmaskformer.LabelMapWriterHook"]
-
-
-def test_drawing_works_for_a_config_without_a_visualizer() -> None:
-    cfg = Config({})
-    draw_predictions(cfg, "show")
-    assert [hook["type"] for hook in cfg.custom_hooks] == ["mmmaskformer.PanelWriterHook"]
+def test_tta_of_segments_is_refused() -> None:
+    with pytest.raises(UserError, match="--tta averages class scores"):
+        use_tta(Config({"model": {"panoptic_head": {}}, "tta_pipeline": []}))

@@ -1,4 +1,4 @@
-"""Every config trains and predicts on files in its own data set's layout; images are smaller, large models thinner."""
+"""Every semantic config trains and predicts on files in its data set's layout; images are smaller, models thinner."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
+from paper_configs import ALL, CONFIGS, config
 
-from mmmaskformer.apis.config import dataset_classes
+from mmmaskformer.apis.dataset_info import dataset_classes
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-NAMES = sorted(str(path.relative_to(CONFIGS)) for folder in ("", "peers") for path in (CONFIGS / folder).glob("*.py"))
+NAMES = [name for name in ALL if config(name).default_scope == "mmseg"]
 SIDE = 64
 ORIGINAL = (80, 100)
 # Endings of the files of an image and its labels, and the labels that may be on disk.

@@ -9,7 +9,7 @@ import pytest
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmmaskformer.datasets import ShapesDataset
+from mmmaskformer.datasets import ShapesDataset, ShapesPanopticDataset
 from mmmaskformer.datasets.shapes import CLASSES, STUFF, THINGS, ShapesOptions, draw_scene, generate_shapes
 from mmmaskformer.datasets.shapes.generate import PALETTE
 from mmmaskformer.errors import UserError
@@ -106,24 +106,25 @@ def test_mmseg_loads_it_with_stock_transforms(folder):
     assert set(sample["data_samples"].gt_sem_seg.data.unique().tolist()) <= {*range(10), 255}
 
 
-def test_mmdet_reads_the_same_boxes_and_labels_as_panoptic_segments(folder):
+def test_the_panoptic_data_set_has_the_same_images_with_a_segment_for_each_thing(folder):
     init_default_scope("mmdet")
-    from mmdet.datasets import CocoPanopticDataset
-
-    dataset = CocoPanopticDataset(
+    dataset = ShapesPanopticDataset(
         data_root=str(folder),
         ann_file="panoptic_val.json",
         data_prefix=dict(img="images/val", seg="panoptic/val"),
-        metainfo=dict(classes=CLASSES, thing_classes=THINGS, stuff_classes=STUFF),
-        test_mode=True,
+        pipeline=[
+            dict(type="LoadImageFromFile"),
+            dict(type="mmmaskformer.LoadPanopticAnnotations"),
+            dict(type="PackDetInputs"),
+        ],
     )
+    assert len(dataset) == 3 and dataset.metainfo["classes"] == THINGS + STUFF
     truth = json.loads((folder / "panoptic_val.json").read_text())["annotations"]
-    for i in range(3):
-        info = dataset.get_data_info(i)
-        assert (folder / "panoptic/val" / "x").parent.samefile(info["seg_map_path"].rpartition("/")[0])
-        assert [(s["id"], s["category"] + 1) for s in info["segments_info"]] == [
-            (s["id"], s["category_id"]) for s in truth[i]["segments_info"]
-        ]
+    for sample, entry in zip(dataset, truth):
+        semantic = np.array(Image.open(folder / "annotations/val" / entry["file_name"]))
+        np.testing.assert_array_equal(sample["data_samples"].gt_sem_seg.sem_seg[0], semantic)
+        things = [segment["category_id"] - 1 for segment in entry["segments_info"] if segment["category_id"] <= 5]
+        assert sample["data_samples"].gt_instances.labels.tolist() == things
 
 
 def test_a_run_draws_what_is_missing_and_redraws_what_is_stale(tmp_path):
@@ -134,6 +135,17 @@ def test_a_run_draws_what_is_missing_and_redraws_what_is_stale(tmp_path):
     (root / "images/val/000001.png").unlink()
     assert len(ShapesDataset(generate=small, **arguments)) == 1
     assert len(ShapesDataset(generate={**small, "val": 3}, **arguments)) == 3
+
+
+def test_one_folder_serves_the_semantic_and_the_panoptic_data_set(tmp_path):
+    small = dict(train=1, val=2, height=32, width=32)
+    prefix = dict(img="images/val", seg="panoptic/val")
+    panoptic = dict(generate=small, data_root=str(tmp_path / "shapes"), ann_file="panoptic_val.json")
+    assert len(ShapesPanopticDataset(**panoptic, data_prefix=prefix)) == 2
+    written = (tmp_path / "shapes/shapes.json").stat().st_mtime_ns
+    prefix = dict(img_path="images/val", seg_map_path="annotations/val")
+    assert len(ShapesDataset(generate=small, data_root=str(tmp_path / "shapes"), data_prefix=prefix)) == 2
+    assert (tmp_path / "shapes/shapes.json").stat().st_mtime_ns == written
 
 
 def test_a_folder_that_is_not_shapes_is_left_alone(tmp_path):
@@ -172,11 +184,13 @@ def test_sizes_that_make_no_sense_are_named(options):
         ShapesOptions(**options)
 
 
-def test_unknown_options_in_a_config_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"no option \['colour'\]; it has \['train'"):
-        ShapesDataset(generate=dict(colour=1), data_root=str(tmp_path))
+@pytest.mark.parametrize("kind", [ShapesDataset, ShapesPanopticDataset])
+def test_unknown_options_in_a_config_are_named(tmp_path, kind):
+    with pytest.raises(UserError, match=rf"{kind.__name__}: generate has no option \['colour'\]; it has \['train'"):
+        kind(generate=dict(colour=1), data_root=str(tmp_path))
 
 
-def test_a_missing_folder_is_answered_with_the_command_that_makes_it(tmp_path):
+@pytest.mark.parametrize("kind", [ShapesDataset, ShapesPanopticDataset])
+def test_a_missing_folder_is_answered_with_the_command_that_makes_it(tmp_path, kind):
     with pytest.raises(UserError, match=r"make it with: python tools/dataset_converters/shapes\.py"):
-        ShapesDataset(data_root=str(tmp_path / "no"), data_prefix=dict(img_path="images/val"))
+        kind(data_root=str(tmp_path / "no"), data_prefix=dict(img_path="images/val", img="images/val"))

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -40,6 +41,16 @@ def test_folders_below_the_image_folder_are_kept(tmp_path: Path) -> None:
     write(tmp_path, torch.zeros(2, 2), "data/img/bonn/a.jpg", 3, data_prefix={"img_path": "data/img"})
     write(tmp_path, torch.zeros(2, 2), "elsewhere/b.jpg", 3, data_prefix={"img_path": "data/img"})
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")) == ["b.png", "bonn/a.png"]
+
+
+def test_a_detectors_label_maps_are_written_below_mmdets_image_folder(tmp_path: Path) -> None:
+    dataset = SimpleNamespace(metainfo={"classes": ["a", "b"]}, data_prefix={"img": "data/val", "seg": "data/seg"})
+    hook = LabelMapWriterHook(str(tmp_path))
+    hook.before_test(SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset)))
+    sample = DetDataSample(metainfo={"img_path": "data/val/x/a.jpg"})
+    sample.pred_sem_seg = PixelData(sem_seg=torch.tensor([[[1, 0]]]))
+    hook.after_test_iter(None, 0, None, [sample])
+    assert cv2.imread(str(tmp_path / "x" / "a.png"), cv2.IMREAD_UNCHANGED).tolist() == [[1, 0]]
 
 
 def test_other_types_of_labels_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The comparison with panopticapi, at a size where it takes no time."""
+"""The comparisons with panopticapi and with mmdet's fusion head, as briefly as can be."""
 
 import json
 
@@ -15,3 +15,12 @@ def test_the_speedup_of_panoptic_quality_is_printed_and_written_as_json(tmp_path
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["pq_speedup"] == pytest.approx(figures["pq_panopticapi_ms"] / figures["pq_ours_ms"])
     assert f"speedup {figures['pq_speedup']:.1f}" in result.stdout
+
+
+def test_panoptic_inference_is_compared_with_mmdets_fusion_head_on_the_same_segments(tmp_path):
+    tool = "analysis_tools/benchmark_panoptic.py"
+    result = run_tool(tool, "--only", "fusion", "--pairs", "1", "--json", "figures.json", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["fusion_time_ratio"] == pytest.approx(figures["fusion_ours_ms"] / figures["fusion_mmdet_ms"])
+    assert figures["fusion_whole_ratio"] > 0 and "ratio" in result.stdout

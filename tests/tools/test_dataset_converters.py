@@ -1,6 +1,7 @@
 """The converters' command lines, on real CamVid and ADE20K images."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmseg.datasets import ADE20KDataset
+from panoptic_files import write_dataset
 from PIL import Image
 
 from mmmaskformer.datasets.ade20k_full import CLASSES, VOID
@@ -216,3 +218,11 @@ def test_a_bad_pair_of_ade20k_is_named(ade20k_full, ade20k_raw, tmp_path, spoil,
 def test_a_folder_without_ade20k_is_told_what_was_expected(ade20k_full, tmp_path):
     with pytest.raises(UserError, match="for instance ADE20K_2021_17_01"):
         ade20k_full.find_pairs(tmp_path)
+
+
+def test_panoptic_truth_becomes_instances_in_one_command(tmp_path):
+    folder = write_dataset(tmp_path / "data")
+    out = tmp_path / "made" / "instances.json"
+    done = convert("panoptic_to_instances.py", folder / "panoptic.json", folder / "panoptic", out)
+    assert done.returncode == 0 and "8 instances in 2 images" in done.stdout, done.stderr
+    assert {annotation["category_id"] for annotation in json.loads(out.read_text())["annotations"]} == {3, 7}

@@ -41,6 +41,17 @@ def test_broken_images_are_skipped_when_asked_and_counted(folder: Path) -> None:
     assert [path.name for path in (folder / "mended").iterdir()] == ["good_labels.png"]
 
 
+def test_a_detector_counts_things_and_instances_and_writes_what_was_asked_for(trained_detector: Path) -> None:
+    command = ("infer.py", "data/images", *MODEL, "--out-dir", "out", "--outputs", "panoptic", "instance")
+    done = run_tool(*command, cwd=trained_detector)
+    assert done.returncode == 0, done.stdout
+    assert "\nthings: 2 square\n" in done.stdout
+    assert "\ninstances of score 0.5 and more: " in done.stdout and "\nlargest classes: " in done.stdout
+    written = {path.name.removeprefix("0_") for path in (trained_detector / "out").glob("0_*")}
+    pictures = {"panoptic_overlay.png", "instances_overlay.png"}
+    assert written == {"panoptic.png", "panoptic.json", "instances.json"} | pictures
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

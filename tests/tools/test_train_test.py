@@ -51,6 +51,16 @@ def test_testing_prints_miou_and_writes_label_maps_and_pictures(folder: Path) ->
     assert len(list((folder / "shown").rglob("*.png"))) == 4
 
 
+def test_testing_a_detector_writes_what_it_predicts_and_draws_panels(trained_detector: Path) -> None:
+    command = ("test.py", "tiny.py", "tiny.pth", "--out", "results", "--show-dir", "shown")
+    done = run_tool(*command, cwd=trained_detector)
+    assert done.returncode == 0, done.stdout
+    assert "coco/segm_mAP: " in done.stdout and "coco_panoptic/PQ: " in done.stdout
+    written = {path.name for path in (trained_detector / "results").iterdir()}
+    assert written >= {"panoptic.json", "panoptic", "instances.segm.json", "semantic"}
+    assert len(list((trained_detector / "shown").glob("*_panoptic.png"))) == 2
+
+
 def test_a_users_mistake_is_one_line_and_status_2(folder: Path) -> None:
     done = run_tool("train.py", "tinny.py", cwd=folder)
     assert done.returncode == 2

@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 from segmenter import write_checkpoint, write_config
 from tiny import make_dataset
 
-from mmmaskformer.apis import draw_predictions, load_config
+from mmmaskformer.apis import draw_predictions, load_config, sync_dataset_meta
 
 
 @pytest.mark.parametrize(("loads_truth", "width"), [(True, 3 * 384), (False, 384)])
@@ -25,3 +25,20 @@ def test_a_test_run_draws_panels_or_an_overlay_where_there_is_no_truth(
     pictures = sorted((tmp_path / "shown").iterdir())
     assert [path.name for path in pictures] == ["0.png", "1.png"]
     assert width <= cv2.imread(str(pictures[0])).shape[1] < 1.1 * width
+
+
+@pytest.mark.parametrize("panels", [3, 1], ids=["with truth", "without truth"])
+def test_a_detectors_run_draws_all_that_it_predicts(trained_detector: Path, tmp_path: Path, panels: int) -> None:
+    cfg = load_config(trained_detector / "tiny.py", {"work_dir": str(tmp_path / "run")})
+    sync_dataset_meta(cfg, ["test_dataloader"])
+    cfg.load_from = str(trained_detector / "tiny.pth")
+    if panels == 1:
+        cfg.test_dataloader.dataset.data_prefix.pop("seg")
+    draw_predictions(cfg, str(tmp_path / "shown"))
+    Runner.from_cfg(cfg).test()
+    pictures = {path.name: cv2.imread(str(path)).shape[1] for path in (tmp_path / "shown").iterdir()}
+    assert pictures.keys() == {f"{image}{kind}.png" for image in "01" for kind in ("", "_panoptic", "_instances")}
+    # Panels are 640 wide, or 384 without names on segments; an overlay alone has room for twice as many names.
+    assert 0 <= pictures["0_panoptic.png"] - (640 * 3 if panels == 3 else 1280) < 40
+    assert 0 <= pictures["0.png"] - 384 * panels < 40
+    assert pictures["0_instances.png"] == 1280

@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mmmaskformer import apis
-from mmmaskformer.apis.config import dataset_classes, iterate_datasets
+from mmmaskformer.apis.dataset_info import dataset_classes, iterate_datasets
 from mmmaskformer.apis.inferencer import find_device
 from mmmaskformer.apis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.datasets.progress import with_progress

@@ -1,5 +1,6 @@
 # CAMVID_ROOT names another folder than data/camvid, which tools/dataset_converters/camvid.py makes.
-dataset_type = "mmmaskformer.CamVidDataset"
+_base_ = "./small.py"
+
 data_root = "{{$CAMVID_ROOT:data/camvid}}"
 crop_size = (256, 256)
 train_pipeline = [
@@ -30,24 +31,16 @@ tta_pipeline = [
     ),
 ]
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
-        type=dataset_type,
+        type="mmmaskformer.CamVidDataset",
         data_root=data_root,
         data_prefix=dict(img_path="images/train", seg_map_path="annotations/train"),
         pipeline=train_pipeline,
     ),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
-        type=dataset_type,
+        type="mmmaskformer.CamVidDataset",
         data_root=data_root,
         data_prefix=dict(img_path="images/val", seg_map_path="annotations/val"),
         pipeline=test_pipeline,

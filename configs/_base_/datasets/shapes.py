@@ -1,5 +1,6 @@
 # Drawn on first use; SHAPES_ROOT names another folder than data/shapes.
-dataset_type = "mmmaskformer.ShapesDataset"
+_base_ = "./small.py"
+
 data_root = "{{$SHAPES_ROOT:data/shapes}}"
 generate = dict(train=1000, val=100, height=128, width=128, seed=0)
 train_pipeline = [
@@ -25,12 +26,8 @@ tta_pipeline = [
     ),
 ]
 train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
-        type=dataset_type,
+        type="mmmaskformer.ShapesDataset",
         data_root=data_root,
         generate=generate,
         data_prefix=dict(img_path="images/train", seg_map_path="annotations/train"),
@@ -38,12 +35,8 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
-        type=dataset_type,
+        type="mmmaskformer.ShapesDataset",
         data_root=data_root,
         generate=generate,
         data_prefix=dict(img_path="images/val", seg_map_path="annotations/val"),

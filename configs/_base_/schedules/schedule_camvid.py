@@ -1,23 +1,13 @@
+_base_ = "./small.py"
+
 max_iters = 1500
 optim_wrapper = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="AdamW", lr=5e-4, weight_decay=0.01),
-    clip_grad=dict(max_norm=1.0, norm_type=2),
+    optimizer=dict(lr=5e-4),
     paramwise_cfg=dict(custom_keys={"backbone": dict(lr_mult=0.2)}),
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.01, begin=0, end=100, by_epoch=False),
     dict(type="PolyLR", eta_min=0.0, power=0.9, begin=100, end=max_iters, by_epoch=False),
 ]
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=max_iters)
-val_cfg = dict(type="ValLoop")
-test_cfg = dict(type="TestLoop")
-randomness = dict(seed=0)
-default_hooks = dict(
-    timer=dict(type="IterTimerHook"),
-    logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type="ParamSchedulerHook"),
-    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=250, max_keep_ckpts=2),
-    sampler_seed=dict(type="DistSamplerSeedHook"),
-    visualization=dict(type="SegVisualizationHook"),
-)
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+default_hooks = dict(checkpoint=dict(interval=250), visualization=dict(type="SegVisualizationHook"))

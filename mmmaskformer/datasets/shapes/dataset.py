@@ -1,4 +1,4 @@
-"""Shapes as a data set for mmseg."""
+"""Shapes as a data set for mmseg and for mmdet."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmmaskformer.datasets.checks import CheckedSegDataset
+from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
 from mmmaskformer.datasets.shapes.generate import PALETTE, ShapesOptions, generate_shapes
-from mmmaskformer.datasets.shapes.scene import CLASSES
+from mmmaskformer.datasets.shapes.scene import CLASSES, STUFF, THINGS
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import DATASETS
+
+MAKE_COMMAND = "python tools/dataset_converters/shapes.py --out data/shapes"
 
 
 @DATASETS.register_module()
@@ -25,7 +28,7 @@ class ShapesDataset(CheckedSegDataset):
     """
 
     METAINFO = {"classes": CLASSES, "palette": PALETTE}
-    MAKE_COMMAND = "python tools/dataset_converters/shapes.py --out data/shapes"
+    MAKE_COMMAND = MAKE_COMMAND
 
     def __init__(
         self,
@@ -34,17 +37,7 @@ class ShapesDataset(CheckedSegDataset):
         seg_map_suffix: str = ".png",
         **kwargs,
     ) -> None:
-        self.generate = None
-        if generate is not None:
-            if not kwargs.get("data_root"):
-                raise UserError("ShapesDataset: generate needs data_root, the folder to make")
-            unknown = set(generate) - set(ShapesOptions.__dataclass_fields__)
-            if unknown:
-                raise UserError(
-                    f"ShapesDataset: generate has no option {sorted(unknown)}; it has "
-                    f"{list(ShapesOptions.__dataclass_fields__)}"
-                )
-            self.generate = ShapesOptions(**generate)
+        self.generate = options_to_draw("ShapesDataset", generate, kwargs.get("data_root"))
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -52,3 +45,43 @@ class ShapesDataset(CheckedSegDataset):
         if self.generate is not None:
             generate_shapes(Path(self.data_root), self.generate)
         return super().load_data_list()
+
+
+@DATASETS.register_module()
+class ShapesPanopticDataset(CheckedPanopticDataset):
+    """The very same pictures for mmdet, with every thing a segment of its own.
+
+    Args:
+        generate: as for :class:`ShapesDataset`, with which one folder serves both.
+        **kwargs: as for :class:`CheckedPanopticDataset`.
+    """
+
+    METAINFO = {"classes": CLASSES, "thing_classes": THINGS, "stuff_classes": STUFF, "palette": PALETTE}
+    HINT = f"; make it with: {MAKE_COMMAND}"
+
+    def __init__(self, generate: Mapping[str, int] | None = None, **kwargs) -> None:
+        self.generate = options_to_draw("ShapesPanopticDataset", generate, kwargs.get("data_root"))
+        super().__init__(**kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """List images with their segments, drawing them first where ``generate`` asks for it."""
+        if self.generate is not None:
+            generate_shapes(Path(self.data_root), self.generate)
+        return super().load_data_list()
+
+
+def options_to_draw(owner: str, generate: Mapping[str, int] | None, data_root: str | None) -> ShapesOptions | None:
+    """What a data set's ``generate`` asks to draw; None where it asks for nothing.
+
+    Raises:
+        UserError: an option that does not exist or cannot be, or no folder to draw into.
+    """
+    if generate is None:
+        return None
+    if not data_root:
+        raise UserError(f"{owner}: generate needs data_root, the folder to make")
+    known = list(ShapesOptions.__dataclass_fields__)
+    unknown = sorted(set(generate) - set(known))
+    if unknown:
+        raise UserError(f"{owner}: generate has no option {unknown}; it has {known}")
+    return ShapesOptions(**generate)

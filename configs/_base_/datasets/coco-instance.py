@@ -1,0 +1,28 @@
+# COCO's own instances, which may overlap, instead of the things of its panoptic segments.
+_base_ = "./coco-panoptic.py"
+
+load = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
+train_pipeline = [*_base_.train_pipeline[:1], load, *_base_.train_pipeline[2:]]
+test_pipeline = [*_base_.test_pipeline[:2], load, *_base_.test_pipeline[3:]]
+train_dataloader = dict(
+    dataset=dict(
+        type="CocoDataset",
+        ann_file="annotations/instances_train2017.json",
+        data_prefix=dict(_delete_=True, img="train2017"),
+        filter_cfg=dict(filter_empty_gt=True),
+        pipeline=train_pipeline,
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        type="CocoDataset",
+        ann_file="annotations/instances_val2017.json",
+        data_prefix=dict(_delete_=True, img="val2017"),
+        pipeline=test_pipeline,
+    )
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    _delete_=True, type="CocoMetric", ann_file=f"{_base_.data_root}/annotations/instances_val2017.json", metric="segm"
+)
+test_evaluator = val_evaluator

@@ -1,0 +1,3 @@
+_base_ = "./schedule_shapes.py"
+
+default_hooks = dict(visualization=dict(type="DetVisualizationHook"))

@@ -1,0 +1,3 @@
+_base_ = "./maskformer_r50_ade20k-panoptic.py"
+
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint="torchvision://resnet101")))

@@ -1,0 +1,3 @@
+_base_ = "./maskformer_r50_coco-panoptic.py"
+
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint="torchvision://resnet101")))

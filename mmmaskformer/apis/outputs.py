@@ -1,0 +1,98 @@
+"""What a run gives out: which kinds of segmentation, and where predictions and pictures of them go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import METRICS
+
+from mmmaskformer.errors import UserError
+
+OUTPUTS = ("panoptic", "instance", "semantic")
+
+
+def choose_outputs(cfg: Config, outputs: Sequence[str]) -> None:
+    """Makes the model predict these kinds of segmentation and no others, whatever its ``test_cfg`` says.
+
+    Args:
+        cfg: The config, changed in place.
+        outputs: Some of ``"panoptic"``, ``"instance"`` and ``"semantic"``.
+
+    Raises:
+        UserError: There is no such kind, or the model does not have it.
+    """
+    unknown = [name for name in outputs if name not in OUTPUTS]
+    if unknown or not outputs:
+        named = f"{unknown[0]!r} is no kind of output" if unknown else "no kind of output was given"
+        raise UserError(f"{named}; there are {', '.join(OUTPUTS)}")
+    if "panoptic_head" not in cfg.model:
+        foreign = [name for name in outputs if name != "semantic"]
+        if foreign:
+            raise UserError(f"{foreign[0]} output needs a model with a panoptic_head; this config's has none")
+        return
+    if "semantic" in outputs and "panoptic_fusion_head" in cfg.model:
+        raise UserError("mmdet's own MaskFormer has no semantic output; type='mmmaskformer.MaskFormer' has")
+    chosen = {f"{name}_on": name in outputs for name in OUTPUTS}
+    cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **chosen}
+
+
+def draw_predictions(cfg: Config, show_dir: str) -> None:
+    """Makes a test run draw image | truth | prediction of every image into ``show_dir``."""
+    _add_hook(cfg, dict(type="mmmaskformer.PanelWriterHook", out_dir=show_dir))
+
+
+def write_predictions(cfg: Config, out_dir: str) -> None:
+    """Makes a test run write its predictions into ``out_dir``, beside evaluating them.
+
+    Semantic label maps become PNGs. Of a model with a panoptic head, what the config evaluates is written: segments in
+    the format of COCO's panoptic server (``panoptic.json`` and ``panoptic/``) by PanopticQualityMetric, instances in
+    that of its detection server (``instances.segm.json`` and ``instances.bbox.json``) by mmdet's CocoMetric; and label
+    maps (``semantic/``) where ``test_cfg.semantic_on`` asks for them.
+
+    Args:
+        cfg: The config, changed in place.
+        out_dir: The folder.
+
+    Raises:
+        UserError: The config evaluates neither segments nor instances and predicts no label maps.
+    """
+    if "panoptic_head" not in cfg.model:
+        _add_hook(cfg, dict(type="mmmaskformer.LabelMapWriterHook", out_dir=out_dir))
+        return
+    writes = False
+    if (cfg.model.get("test_cfg") or {}).get("semantic_on"):
+        _add_hook(cfg, dict(type="mmmaskformer.LabelMapWriterHook", out_dir=os.path.join(out_dir, "semantic")))
+        writes = True
+    evaluators = cfg.get("test_evaluator") or []
+    for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
+        kinds = _class_names(metric)
+        if "PanopticQualityMetric" in kinds:
+            metric.out_dir = out_dir
+        elif "CocoMetric" in kinds:
+            metric.outfile_prefix = os.path.join(out_dir, "instances")
+        elif "CocoPanopticMetric" in kinds:
+            metric.outfile_prefix = os.path.join(out_dir, "panoptic")
+        else:
+            continue
+        writes = True
+    if not writes:
+        raise UserError(
+            f"--out {out_dir}: nothing of this config's run would write there; test_evaluator needs "
+            "mmmaskformer.PanopticQualityMetric for segments or mmdet's CocoMetric for instances, or model.test_cfg "
+            "semantic_on=True for label maps"
+        )
+
+
+def _class_names(metric: ConfigDict) -> set[str]:
+    """Names of a metric's class and of those it is made from; none where no registry knows it."""
+    kind = metric.type
+    if isinstance(kind, str):
+        with METRICS.switch_scope_and_registry(metric.get("_scope_")) as registry:
+            kind = registry.get(kind)
+    return {base.__name__ for base in getattr(kind, "__mro__", ())}
+
+
+def _add_hook(cfg: Config, hook: dict) -> None:
+    cfg.custom_hooks = [*(cfg.get("custom_hooks") or []), hook]

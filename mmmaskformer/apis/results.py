@@ -1,0 +1,160 @@
+"""What the inferencer gives out about an image, and how that is written to files."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+from numpy import ndarray
+from pycocotools import mask as coco_mask
+
+from mmmaskformer.engine.label_maps import write_label_map
+from mmmaskformer.files import atomic_open
+from mmmaskformer.panoptic_png import write_panoptic_png
+from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, write_png
+
+OVERLAYS = {"semantic": "overlay", "panoptic": "panoptic_overlay", "instance": "instances_overlay"}
+
+
+@dataclass
+class SegmentationResult:
+    """What the model says about one image.
+
+    Attributes:
+        outputs: what it predicted: label map, segments, instances or some of them.
+        classes: name of every class.
+        palette: red, green and blue of every class.
+        source: the file, or the array that was given.
+        name: for files written about it: unlike that of any other image of the same call.
+    """
+
+    outputs: Outputs
+    classes: list[str]
+    palette: list[list[int]]
+    source: Path | ndarray
+    name: str
+
+    @property
+    def labels(self) -> ndarray | None:
+        """(H, W) int64 at the image's own size, indices into ``classes``; anything else is void. None if not asked."""
+        return self.outputs.labels
+
+    @property
+    def panoptic(self) -> SegmentMap | None:
+        """The map of segments and a list with class, score, area and box of each; None if not asked."""
+        return self.outputs.panoptic
+
+    @property
+    def instances(self) -> Instances | None:
+        """Labels, scores, boxes and masks of objects; None if not asked."""
+        return self.outputs.instances
+
+    def image(self) -> ndarray:
+        """The image, (H, W, 3) uint8, RGB; a file is read again."""
+        if isinstance(self.source, np.ndarray):
+            return np.ascontiguousarray(self.source[..., ::-1])
+        return mmcv.imread(str(self.source), channel_order="rgb")
+
+    def overlay(self, opacity: float = 0.5, min_score: float = MIN_SCORE) -> ndarray:
+        """The image under the first that there is of segments, instances (of ``min_score``) and label map.
+
+        Returns:
+            (H', W', 3) uint8, RGB, with a legend.
+        """
+        _, picture = next(self.outputs.overlays(self.image(), self.classes, self.palette, opacity, min_score))
+        return picture
+
+    def save(
+        self,
+        out_dir: str | os.PathLike,
+        overlay: bool = True,
+        opacity: float = 0.5,
+        min_score: float = MIN_SCORE,
+    ) -> None:
+        """Writes what the model predicted, and pictures of it.
+
+        A label map goes to ``<name>_labels.png`` (8 bit; 16 bit above 256 labels) and ``<name>_overlay.png``. Segments
+        go to ``<name>_panoptic.png`` (ids in RGB as COCO has them, 0 being void), ``<name>_panoptic.json`` and
+        ``<name>_panoptic_overlay.png``. Instances, all of them with their masks run-length encoded, go to
+        ``<name>_instances.json``, and those of ``min_score`` to ``<name>_instances_overlay.png``.
+
+        Args:
+            out_dir: a folder, which is made.
+            overlay: whether to draw pictures.
+            opacity: of the pictures' colours, 0..1.
+            min_score: instances below are not drawn.
+        """
+
+        def path(ending: str) -> Path:
+            return Path(out_dir, f"{self.name}_{ending}")
+
+        if self.labels is not None:
+            wide = len(self.classes) > 256 or self.labels.max() > 255
+            write_label_map(self.labels.astype(np.uint16 if wide else np.uint8), path("labels.png"))
+        if self.panoptic is not None:
+            write_panoptic_png(self.panoptic.ids, path("panoptic.png"))
+            _write_json(self._panoptic_annotation(), path("panoptic.json"))
+        if self.instances is not None:
+            _write_json(self._instance_annotations(), path("instances.json"))
+        if overlay:
+            for kind, picture in self.outputs.overlays(self.image(), self.classes, self.palette, opacity, min_score):
+                write_png(picture, path(f"{OVERLAYS[kind]}.png"))
+
+    def _panoptic_annotation(self) -> dict[str, Any]:
+        """An annotation of COCO's panoptic format, with names; ``category_id`` counts the model's classes."""
+        segments = [
+            {
+                "id": segment.id,
+                "category_id": segment.label,
+                "category": self.classes[segment.label],
+                "isthing": int(segment.is_thing),
+                "score": _rounded(segment.score),
+                "area": segment.area,
+                "bbox": _corner_and_size(segment.box),
+            }
+            for segment in self.panoptic.segments
+        ]
+        return {**self._about_image(), "file_name": f"{self.name}_panoptic.png", "segments_info": segments}
+
+    def _instance_annotations(self) -> dict[str, Any]:
+        """Results of COCO's instance format, with names; ``category_id`` counts the model's classes."""
+        found = self.instances
+        instances = []
+        for label, score, box, mask in zip(found.labels.tolist(), found.scores, found.boxes.tolist(), found.masks):
+            runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+            instances.append(
+                {
+                    "category_id": label,
+                    "category": self.classes[label],
+                    "score": _rounded(score),
+                    "bbox": _corner_and_size(box),
+                    "segmentation": {"size": runs["size"], "counts": runs["counts"].decode()},
+                }
+            )
+        return {**self._about_image(), "instances": instances}
+
+    def _about_image(self) -> dict[str, Any]:
+        name = self.source.name if isinstance(self.source, Path) else self.name
+        size = self.panoptic.ids.shape if self.panoptic is not None else self.instances.masks.shape[1:]
+        return {"image": name, "height": size[0], "width": size[1]}
+
+
+def _corner_and_size(box: tuple) -> list:
+    """COCO's left, top, width and height of left, top, right and bottom."""
+    left, top, right, bottom = box
+    return [left, top, right - left, bottom - top]
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(float(score), 5)
+
+
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file)

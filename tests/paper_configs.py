@@ -1,0 +1,106 @@
+"""Configs and the models they describe, built without memory for their parameters."""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
+from pytest import approx
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmmaskformer.apis.complexity import build_on_meta
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+ALL = sorted(str(path.relative_to(CONFIGS)) for folder in ("", "peers") for path in (CONFIGS / folder).glob("*.py"))
+NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
+
+
+@cache
+def config(name: str) -> Config:
+    """A config as it is on disk; tests that change it work on a copy."""
+    return Config.fromfile(CONFIGS / name)
+
+
+@cache
+def built(name: str) -> nn.Module:
+    """The config's model in training, without memory for its parameters: the large ones take gigabytes."""
+    init_default_scope(config(name).default_scope)
+    return build_on_meta(config(name)).train()
+
+
+def head_of(model: nn.Module) -> nn.Module:
+    """The decode head of a segmentor or the panoptic head of a detector."""
+    return model.decode_head if hasattr(model, "decode_head") else model.panoptic_head
+
+
+def transform(pipeline: list[dict], kind: str) -> dict:
+    """The one transform of this type."""
+    (found,) = [step for step in pipeline if step["type"] == kind]
+    return found
+
+
+def norm_names(model: nn.Module) -> set[str]:
+    """Parameters of normalisation layers."""
+    return {
+        f"{prefix}.{name}"
+        for prefix, module in model.named_modules()
+        if isinstance(module, NORMS)
+        for name, _ in module.named_parameters(recurse=False)
+    }
+
+
+def trained_parameters(model: nn.Module) -> int:
+    """How many numbers training changes. The release keeps frozen norms as buffers; here they are not trained."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def assert_resnets_norms_alone_are_frozen(model: nn.Module) -> None:
+    """Every norm of the backbone, its statistics too, and nothing else."""
+    frozen = {key for key, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {f"backbone.{key}" for key in norm_names(model.backbone)}
+    assert not any(module.training for module in model.backbone.modules() if isinstance(module, _BatchNorm))
+
+
+def assert_optimizer(name: str, learning_rate: float, weight_decay: float, backbone_multiplier: float) -> None:
+    """AdamW clipped at 0.01, where only weights outside of norms and embeddings decay."""
+    model = built(name)
+    wrapper = build_optim_wrapper(model, config(name).optim_wrapper)
+    assert isinstance(wrapper.optimizer, torch.optim.AdamW)
+    assert wrapper.clip_grad_kwargs == dict(max_norm=0.01, norm_type=2)
+
+    names = {parameter: key for key, parameter in model.named_parameters()}
+    undecayed = norm_names(model)
+    undecayed |= {key for key in names.values() if "query_embed" in key or "relative_position_bias_table" in key}
+    trained = {key for parameter, key in names.items() if parameter.requires_grad}
+    multiplier = {key: backbone_multiplier if key.startswith("backbone.") else 1 for key in trained}
+    groups = {names[p]: group for group in wrapper.optimizer.param_groups for p in group["params"]}
+    assert {key: group["lr"] for key, group in groups.items()} == approx(
+        {key: learning_rate * multiplier[key] for key in trained}
+    )
+    assert {key: group["weight_decay"] for key, group in groups.items()} == approx(
+        {key: 0 if key in undecayed else weight_decay for key in trained}
+    )
+
+
+def learning_rates(schedulers: list[dict], iterations: int) -> list[float]:
+    """What a base learning rate of 1 is at each of the first iterations."""
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=1.0)
+    built_ones = [
+        PARAM_SCHEDULERS.build(dict(scheduler), default_args=dict(optimizer=optimizer)) for scheduler in schedulers
+    ]
+    rates = []
+    for _ in range(iterations):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        for scheduler in built_ones:
+            scheduler.step()
+    return rates
+
+
+def warm_up(iteration: int, length: int) -> float:
+    """The paper's factor of the learning rate: from 1e-6 to 1 over the first ``length`` iterations; 1 for 0 of them."""
+    ramp = min(1.0, iteration / length) if length else 1.0
+    return 1e-6 * (1 - ramp) + ramp

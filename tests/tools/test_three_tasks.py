@@ -1,0 +1,128 @@
+"""One model, three tasks: trained once on Shapes, evaluated by PQ, AP and mIoU at once, on one process and on two."""
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import MODELS, init_default_scope
+from tiny import ROOT, run_tool
+
+from mmmaskformer.apis import load_config
+
+CONFIG = """
+_base_ = "{configs}/maskformer_efficientnet-lite0_shapes-panoptic.py"
+generate = dict(train=16, val=5, height=64, width=64, seed=0)
+model = dict(
+    backbone=dict(
+        _delete_=True, type="ResNet", depth=18, base_channels=8, stem_channels=8, norm_eval=True,
+        zero_init_residual=False,
+    ),
+    panoptic_head=dict(
+        in_channels=[8, 16, 32, 64], num_queries=12, channels=16, pixel_decoder=dict(norm_groups=4),
+        transformer_decoder=dict(num_layers=2, num_heads=2, feedforward_channels=32, dropout=0.0),
+    ),
+    test_cfg=dict(object_mask_thr=0.15, iou_thr=0.3, max_per_image=20),
+)
+load = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root="shapes", generate=generate))
+# No augmentation: its random numbers would differ between one process and two.
+train_dataloader = dict(batch_size=4, **load)
+train_dataloader["dataset"] = dict(pipeline=_base_.test_pipeline, **load["dataset"])
+val_dataloader = dict(**load)
+test_dataloader = val_dataloader
+truth = dict(ann_file="shapes/panoptic_val.json", seg_prefix="shapes/panoptic/val")
+val_evaluator = [
+    dict(type="mmmaskformer.PanopticQualityMetric", **truth),
+    dict(type="mmmaskformer.PanopticInstanceMetric", **truth),
+    dict(type="SemSegMetric", iou_metrics=["mIoU"]),
+]
+test_evaluator = val_evaluator
+max_iters = 100
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
+param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+default_hooks = dict(checkpoint=dict(interval=max_iters))
+"""
+METRICS = ("coco_panoptic/PQ", "coco/segm_mAP", "mIoU")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training's folder: ``tasks.py`` and ``work_dirs/tasks``."""
+    folder = tmp_path_factory.mktemp("tasks")
+    (folder / "tasks.py").write_text(CONFIG.format(configs=ROOT / "configs"))
+    done = run_tool("train.py", "tasks.py", cwd=folder)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+def metrics(work_dir: Path) -> dict[str, float]:
+    """The last evaluation that a run of a work folder recorded."""
+    lines = [line for file in sorted(work_dir.glob("*/vis_data/*.json")) for line in file.read_text().splitlines()]
+    found = next(record for record in reversed([json.loads(line) for line in lines]) if METRICS[0] in record)
+    return {name: value for name, value in found.items() if re.match(r"coco|mIoU|aAcc", name)}
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def test_one_training_gives_panoptic_instance_and_semantic_results(folder: Path) -> None:
+    found = metrics(folder / "work_dirs" / "tasks")
+    assert set(METRICS) <= found.keys()
+    assert found["coco_panoptic/PQ"] > 3, f"nothing was learned: {found}"
+    assert found["mIoU"] > 10, f"nothing was learned: {found}"
+
+
+def test_two_processes_evaluate_to_the_same_numbers_though_the_images_do_not_divide(folder: Path) -> None:
+    checkpoint = "work_dirs/tasks/iter_100.pth"
+    done = run_tool("dist_test.sh", "tasks.py", checkpoint, "2", "--work-dir", "both", cwd=folder, PORT=free_port())
+    assert done.returncode == 0, done.stdout
+    (written,) = (folder / "both").glob("*/*.json")
+    both = json.loads(written.read_text())
+    one = metrics(folder / "work_dirs" / "tasks")
+    assert {name: both[name] for name in one} == pytest.approx(one, abs=1e-4, nan_ok=True)
+
+
+def test_two_processes_train_to_the_quality_of_one_with_the_doubled_batch(folder: Path) -> None:
+    # Few and small steps from what is learned: sums in another order would drift apart over a whole training.
+    options = ["load_from=work_dirs/tasks/iter_100.pth", "optim_wrapper.optimizer.lr=0.0005"]
+    options += ["train_cfg.max_iters=8", "train_cfg.val_interval=8"]
+    one = run_tool("train.py", "tasks.py", "--work-dir", "one", "--cfg-options", *options, cwd=folder)
+    options.append("train_dataloader.batch_size=2")
+    two = run_tool(
+        "dist_train.sh", "tasks.py", "2", "--work-dir", "two", "--cfg-options", *options, cwd=folder, PORT=free_port()
+    )
+    assert (one.returncode, two.returncode) == (0, 0), one.stdout + two.stdout
+    expected = metrics(folder / "one")
+    assert expected != pytest.approx(metrics(folder / "work_dirs" / "tasks"), abs=0.05, nan_ok=True), "nothing changed"
+    assert metrics(folder / "two") == pytest.approx(expected, abs=0.05, nan_ok=True)
+
+
+def test_the_checkpoint_gives_mmsegs_model_the_same_semantic_scores(folder: Path) -> None:
+    cfg = load_config(folder / "tasks.py")
+    detector = MODELS.build(cfg.model).eval()
+    weights = torch.load(folder / "work_dirs" / "tasks" / "iter_100.pth", weights_only=False)["state_dict"]
+    detector.load_state_dict(weights)
+    head = cfg.model.panoptic_head
+    things, stuff = head.pop("num_things_classes"), head.pop("num_stuff_classes")
+    head.update(type="mmmaskformer.MaskFormerHead", num_classes=things + stuff)
+    segmentor = dict(type="mmmaskformer.MaskFormerSegmentor", backbone=cfg.model.backbone, decode_head=head)
+    init_default_scope("mmseg")
+    model = MODELS.build(segmentor).eval()
+    model.load_state_dict({name.replace("panoptic_head.", "decode_head."): value for name, value in weights.items()})
+    size = (64, 64)
+    image = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    meta = dict(img_shape=size, pad_shape=size, ori_shape=size, batch_input_shape=size)
+    with torch.no_grad():
+        from mmdet.structures import DetDataSample
+
+        from mmmaskformer.core.inference import semantic_scores
+
+        samples = [DetDataSample(metainfo=dict(meta)) for _ in image]
+        theirs = semantic_scores(detector.panoptic_head(detector.extract_feat(image), samples), size)
+        assert torch.equal(model.encode_decode(image, [meta] * 2), theirs)
