@@ -1,14 +1,8 @@
-# R101c of the reference release: DeepLab's stem of three convolutions with 128 channels, and dilations 1 2 4 in the
-# blocks of the last stage, which keeps its stride 2. Its ImageNet weights are Detectron2's DeepLab/R-103.pkl, saved as
-# a state dict with the names of mmseg's ResNetV1c; open-mmlab://resnet101_v1c has a stem of 64 channels: no match.
-_base_ = "./maskformer_r50_ade20k.py"
-
-model = dict(
-    backbone=dict(
-        type="ResNetV1c",
-        depth=101,
-        stem_channels=128,
-        multi_grid=(1, 2, 4),
-        init_cfg=dict(checkpoint="pretrained/R-103.pth"),
-    )
-)
+_base_ = [
+    "./_base_/models/maskformer.py",
+    "./_base_/backbones/r101c.py",
+    "./_base_/datasets/ade20k_512.py",
+    "./_base_/schedules/schedule_160k_resnet.py",
+    "./_base_/default_runtime.py",
+]
+model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels))

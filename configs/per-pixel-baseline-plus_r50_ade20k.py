@@ -1,21 +1,8 @@
-_base_ = "./maskformer_r50_ade20k.py"
-
-# As many queries as classes, and cross-entropy in place of matching and mask losses.
-model = dict(
-    decode_head=dict(
-        _delete_=True,
-        type="mmmaskformer.PerPixelBaselinePlusHead",
-        in_channels=[256, 512, 1024, 2048],
-        num_classes=150,
-        channels=256,
-        pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=32),
-        transformer_decoder=dict(
-            type="mmmaskformer.TransformerDecoder",
-            num_layers=6,
-            num_heads=8,
-            feedforward_channels=2048,
-            dropout=0.1,
-        ),
-        ignore_index=255,
-    )
-)
+_base_ = [
+    "./_base_/models/per-pixel-baseline-plus.py",
+    "./_base_/backbones/r50.py",
+    "./_base_/datasets/ade20k_512.py",
+    "./_base_/schedules/schedule_160k_resnet.py",
+    "./_base_/default_runtime.py",
+]
+model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels))

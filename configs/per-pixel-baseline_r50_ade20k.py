@@ -1,13 +1,8 @@
-_base_ = "./maskformer_r50_ade20k.py"
-
-model = dict(
-    decode_head=dict(
-        _delete_=True,
-        type="mmmaskformer.PerPixelBaselineHead",
-        in_channels=[256, 512, 1024, 2048],
-        num_classes=150,
-        channels=256,
-        pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=32),
-        ignore_index=255,
-    )
-)
+_base_ = [
+    "./_base_/models/per-pixel-baseline.py",
+    "./_base_/backbones/r50.py",
+    "./_base_/datasets/ade20k_512.py",
+    "./_base_/schedules/schedule_160k_resnet.py",
+    "./_base_/default_runtime.py",
+]
+model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels))

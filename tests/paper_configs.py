@@ -1,6 +1,6 @@
 """Configs and the models they describe, built without memory for their parameters."""
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from pytest import approx
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmmaskformer.registry import MODELS
+from mmmaskformer.apis.complexity import build_on_meta
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 ALL = sorted(str(path.relative_to(CONFIGS)) for folder in ("", "peers") for path in (CONFIGS / folder).glob("*.py"))
@@ -28,14 +28,7 @@ def config(name: str) -> Config:
 def built(name: str) -> nn.Module:
     """The config's model in training, without memory for its parameters: the large ones take gigabytes."""
     init_default_scope(config(name).default_scope)
-    linspace = torch.linspace
-    # mmseg's Swin reads the values of its drop-path schedule while it is built, so these must exist.
-    torch.linspace = partial(linspace, device="cpu")
-    try:
-        with torch.device("meta"):
-            return MODELS.build(config(name).model).train()
-    finally:
-        torch.linspace = linspace
+    return build_on_meta(config(name)).train()
 
 
 def head_of(model: nn.Module) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     """Reads a config file, applies ``--cfg-options`` and enters its default scope.
 
     Args:
-        path: A config file.
+        path: A config file, or one that a package ships: ``mmseg::upernet/upernet_r50_4xb4-160k_ade20k-512x512.py``.
         overrides: Dotted keys and their values.
 
     Returns:
@@ -34,7 +35,7 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     Raises:
         UserError: The file is missing or cannot be read, or an override cannot be applied.
     """
-    path = Path(path)
+    path = shipped_config(str(path)) if "::" in str(path) else Path(path)
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise UserError(f"config file {path} does not exist{suggest(path.name, beside)}")
@@ -49,6 +50,20 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     cfg.setdefault("work_dir", str(Path("work_dirs") / path.stem))
     init_default_scope(cfg.get("default_scope", "mmseg"))
     return cfg
+
+
+def shipped_config(name: str) -> Path:
+    """Where ``PACKAGE::PATH`` lies, which need not exist.
+
+    Raises:
+        UserError: The package is not installed or ships no configs.
+    """
+    package, _, relative = name.partition("::")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    configs = Path(spec.origin).parent / ".mim" / "configs" if spec and spec.origin else None
+    if configs is None or not configs.is_dir():
+        raise UserError(f"config {name}: no package {package!r} that ships configs is installed")
+    return configs / relative
 
 
 def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:

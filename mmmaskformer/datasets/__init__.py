@@ -1,20 +1,24 @@
-"""Data sets that MMSegmentation and MMDetection lack, and what loads panoptic ground truth without panopticapi."""
+"""Data sets that MMSegmentation and MMDetection lack, how to read them, and the paper's augmentations."""
 
+from mmmaskformer.datasets.ade20k_full import ADE20KFullDataset
 from mmmaskformer.datasets.ade20k_panoptic import CheckedADE20KPanopticDataset, LoadADE20KLabelMap
 from mmmaskformer.datasets.camvid import CamVidDataset
 from mmmaskformer.datasets.checks import CheckedSegDataset
+from mmmaskformer.datasets.loading import LoadWideAnnotations
 from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
 from mmmaskformer.datasets.panoptic_loading import LoadPanopticAnnotations
 from mmmaskformer.datasets.pennfudan import PennFudanDataset
 from mmmaskformer.datasets.shapes import ShapesDataset, ShapesPanopticDataset
 
 __all__ = [
+    "ADE20KFullDataset",
     "CamVidDataset",
     "CheckedADE20KPanopticDataset",
     "CheckedPanopticDataset",
     "CheckedSegDataset",
     "LoadADE20KLabelMap",
     "LoadPanopticAnnotations",
+    "LoadWideAnnotations",
     "PennFudanDataset",
     "ShapesDataset",
     "ShapesPanopticDataset",

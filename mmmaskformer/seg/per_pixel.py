@@ -11,8 +11,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from mmmaskformer.core import MaskTransformer
+from mmmaskformer.core.criterion import mean_over_ranks
+from mmmaskformer.core.mask_losses import mask_losses
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import dense_pixels
+from mmmaskformer.structures import SegmentTargets, dense_pixels
 
 from .base import SemanticHead
 
@@ -21,8 +23,10 @@ class PerPixelHead(SemanticHead):
     """Cross-entropy and scores of per-pixel logits, with mmseg's calling convention.
 
     A class that mixes this in gives ``layer_logits(features, metas, last_only) -> [(B, K, h, w), ...]``, one a
-    supervised layer.
+    supervised layer, and has ``mask_losses``, modules whose losses are added to the cross-entropy.
     """
+
+    mask_losses: nn.ModuleList
 
     def layer_logits(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
@@ -34,20 +38,31 @@ class PerPixelHead(SemanticHead):
     ) -> dict[str, Tensor]:
         """Cross-entropy over the pixels that are not void, after bilinear upsampling to the labels' size.
 
+        With mask losses, those of the classes that are in an image, as of MaskFormer's matched queries, beside it.
+
         Raises:
             ValueError: a label out of range, with its value and file.
         """
-        # Targets are the maps themselves; the segments are made for the check and its message.
-        maps, _ = self.semantic_targets(samples)
+        maps, targets = self.semantic_targets(samples)
         layers = self.layer_logits(features, [sample.metainfo for sample in samples], last_only=False)
         losses = {}
-        for index, logits in enumerate(layers):
+        prefixes = [f"d{index}." for index in range(len(layers) - 1)] + [""]
+        for prefix, logits in zip(prefixes, layers):
             logits = F.interpolate(logits.float(), size=maps.shape[-2:], mode="bilinear", align_corners=False)
-            name = "loss_ce" if index == len(layers) - 1 else f"d{index}.loss_ce"
             total = F.cross_entropy(logits, maps, ignore_index=self.ignore_index, reduction="sum")
             # An all-void batch has no pixel to average over; it trains nothing, but stays in the graph.
-            losses[name] = total / (maps != self.ignore_index).sum().clamp(min=1)
+            losses[f"{prefix}loss_ce"] = total / (maps != self.ignore_index).sum().clamp(min=1)
+        if self.mask_losses:
+            for loss, values in zip(self.mask_losses, self.class_mask_losses(layers, targets)):
+                losses.update({f"{prefix}{loss.loss_name}": value for prefix, value in zip(prefixes, values)})
         return losses
+
+    def class_mask_losses(self, layers: Sequence[Tensor], targets: SegmentTargets) -> Tensor:
+        """Weighted mask losses (losses, L), a mean over the segments, of class logits read as the classes' masks."""
+        images = torch.repeat_interleave(torch.tensor(targets.counts)).to(targets.labels.device)
+        logits = torch.stack([layer.float()[images, targets.labels] for layer in layers], dim=1)
+        values = mask_losses(logits, targets.masks, self.mask_losses).sum(1)
+        return values / mean_over_ranks(values.new_tensor([len(targets)])).clamp(min=1)
 
     def predict(self, features: Sequence[Tensor], metas: Sequence[dict], test_cfg: dict | None = None) -> Tensor:
         """Class logits (B, K, H, W) at padded input size."""
@@ -67,6 +82,7 @@ class PerPixelBaselineHead(PerPixelHead, BaseModule):
         in_index: which backbone outputs to read; all by default.
         strides: strides of those outputs.
         ignore_index: label of void pixels.
+        mask_losses: configs of MaskFormer's mask losses, to add to the cross-entropy (an ablation); none by default.
     """
 
     def __init__(
@@ -78,6 +94,7 @@ class PerPixelBaselineHead(PerPixelHead, BaseModule):
         in_index: Sequence[int] | None = None,
         strides: Sequence[int] = (4, 8, 16, 32),
         ignore_index: int = 255,
+        mask_losses: Sequence[dict] = (),
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -88,6 +105,7 @@ class PerPixelBaselineHead(PerPixelHead, BaseModule):
             default_args=dict(in_channels=in_channels, channels=channels, mask_dim=channels),
         )
         self.classifier = nn.Conv2d(channels, num_classes, 1)
+        self.mask_losses = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
 
     def init_weights(self) -> None:
         super().init_weights()
@@ -116,6 +134,7 @@ class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
         in_index: which backbone outputs to read; all by default.
         strides: strides of those outputs.
         ignore_index: label of void pixels.
+        mask_losses: configs of MaskFormer's mask losses, to add to the cross-entropy (an ablation); none by default.
         **kwargs: see :class:`mmmaskformer.core.MaskTransformer`.
     """
 
@@ -126,6 +145,7 @@ class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
         in_index: Sequence[int] | None = None,
         strides: Sequence[int] = (4, 8, 16, 32),
         ignore_index: int = 255,
+        mask_losses: Sequence[dict] = (),
         **kwargs,
     ) -> None:
         if kwargs.pop("num_queries", num_classes) != num_classes:
@@ -133,6 +153,7 @@ class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
         super().__init__(
             in_channels=in_channels, num_classes=num_classes, num_queries=num_classes, classify=False, **kwargs
         )
+        self.mask_losses = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
         self.read_inputs(in_channels, in_index, strides, ignore_index)
 
     def forward(self, features: Sequence[Tensor], metas: Sequence[dict] | None = None) -> Tensor:

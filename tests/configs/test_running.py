@@ -1,7 +1,9 @@
-"""The paper's configs train and predict on files in ADE20K's layout; only the images are smaller."""
+"""Every semantic config trains and predicts on files in its data set's layout; images are smaller, models thinner."""
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,38 +11,94 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
+from paper_configs import ALL, CONFIGS, config
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-NAMES = [
-    "maskformer_r50_ade20k",
-    "maskformer_swin-t_ade20k",
-    "per-pixel-baseline_r50_ade20k",
-    "per-pixel-baseline-plus_r50_ade20k",
-]
+from mmmaskformer.apis.dataset_info import dataset_classes
+
+NAMES = [name for name in ALL if config(name).default_scope == "mmseg"]
 SIDE = 64
+ORIGINAL = (80, 100)
+# Endings of the files of an image and its labels, and the labels that may be on disk.
+FORMATS = {
+    "ADE20KDataset": (".jpg", ".png", range(151)),
+    "mmmaskformer.ADE20KFullDataset": (".jpg", ".png", [*range(847), 65535]),
+    "COCOStuffDataset": (".jpg", "_labelTrainIds.png", range(172)),
+    "CityscapesDataset": ("_leftImg8bit.png", "_gtFine_labelTrainIds.png", [*range(19), 255]),
+    "MapillaryDataset_v1": (".jpg", ".png", range(66)),
+    "mmmaskformer.CamVidDataset": (".jpg", ".png", range(12)),
+}
 
 
-def small_config(name: str, data_root: Path) -> Config:
-    """The config on images of 64 pixels and without pretrained weights, which would be downloaded."""
-    cfg = Config.fromfile(CONFIGS / f"{name}.py")
-    init_default_scope(cfg.default_scope)
-    cfg.model.backbone.init_cfg = None
-    if cfg.model.backbone.type == "ResNet":
+def write_files(root: Path, dataset: Config) -> None:
+    """Two images and label maps in blocks where the data set's config looks for them."""
+    rng = np.random.default_rng(0)
+    image_suffix, label_suffix, stored = FORMATS[dataset.type]
+    images, labels = (root / dataset.data_prefix[key] for key in ("img_path", "seg_map_path"))
+    for folder in (images, labels):
+        folder.mkdir(parents=True, exist_ok=True)
+    dtype = np.uint8 if max(stored) < 256 else np.uint16
+    for index in range(2):
+        blocks = rng.choice(stored, (4, 5)).astype(dtype)
+        cv2.imwrite(str(images / f"{index}{image_suffix}"), rng.integers(0, 256, (*ORIGINAL, 3), dtype=np.uint8))
+        cv2.imwrite(str(labels / f"{index}{label_suffix}"), np.kron(blocks, np.ones((20, 20), dtype=dtype)))
+
+
+def make_thin(model: Config) -> None:
+    """An eighth of the paper's channels and the depth of its smallest model; the small models stay as they are."""
+    backbone, head = model.backbone, model.decode_head
+    if backbone.type == "mmseg.SwinTransformer":
+        backbone.update(embed_dims=backbone.embed_dims // 4, depths=(2, 2, 2, 2))
+        head.in_channels = [channels // 4 for channels in head.in_channels]
+    elif backbone.type in ("ResNet", "ResNetV1c"):
+        backbone.update(depth=50, base_channels=8, stem_channels=backbone.get("stem_channels", 64) // 8)
+        head.in_channels = [channels // 8 for channels in head.in_channels]
         # Without pretrained weights mmseg starts the last norm of each block at 0, where a frozen one would stay.
-        cfg.model.backbone.zero_init_residual = False
-    cfg.model.data_preprocessor.size = (SIDE, SIDE)
-    for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
-        dataloader.dataset.data_root = str(data_root)
-        for step in dataloader.dataset.pipeline:
-            sizes = dict(scale=SIDE, scales=[SIDE // 2, SIDE, 2 * SIDE], crop_size=(SIDE, SIDE), size=(SIDE, SIDE))
-            step.update({key: value for key, value in sizes.items() if key in step})
+        backbone.zero_init_residual = False
+    if head.channels == 256:
+        head.channels = 32
+        head.pixel_decoder.norm_groups = 4
+        if "transformer_decoder" in head:
+            head.transformer_decoder.update(feedforward_channels=64, num_layers=2)
+
+
+def small_config(name: str, root: Path) -> Config:
+    """The config on files below ``root`` with crops of 64 pixels, and without weights that would be downloaded."""
+    cfg = Config.fromfile(CONFIGS / name)
+    init_default_scope(cfg.default_scope)
+    if cfg.model.backbone.type == "mmmaskformer.TimmBackbone":
+        cfg.model.backbone.pretrained = None
+    else:
+        cfg.model.backbone.init_cfg = None
+        make_thin(cfg.model)
+    factor = min(cfg.model.data_preprocessor.size) // SIDE
+    cfg.model.data_preprocessor.size = shrunk(cfg.model.data_preprocessor.size, factor)
+    pipelines = [cfg.tta_pipeline]
+    for dataset in (cfg.train_dataloader.dataset, cfg.val_dataloader.dataset):
+        dataset.data_root = str(root)
+        if "generate" in dataset:
+            dataset.generate = dict(train=2, val=1, height=SIDE, width=SIDE, seed=0)
+        else:
+            write_files(root, dataset)
+        pipelines.append(dataset.pipeline)
+    for pipeline in pipelines:
+        augmented = [step for step in pipeline if step.type == "TestTimeAug"]
+        for step in [*pipeline, *(step for test in augmented for branch in test.transforms for step in branch)]:
+            sizes = {key: step[key] for key in ("scale", "scales", "crop_size", "size") if key in step}
+            step.update({key: shrunk(size, factor) for key, size in sizes.items()})
     return cfg
 
 
+def shrunk(size: int | list | tuple, factor: int) -> int | list | tuple:
+    """Sizes in pixels divided by a factor."""
+    return size // factor if isinstance(size, int) else type(size)(value // factor for value in size)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_a_config_trains_and_predicts_at_original_size(name: str, ade20k_folder: Path) -> None:
+def test_a_config_trains_and_predicts_at_original_size(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    cfg = small_config(name, ade20k_folder)
+    np.random.seed(0)
+    cfg = small_config(name, tmp_path)
+    classes, void = len(dataset_classes(cfg.train_dataloader.dataset)), cfg.model.decode_head.get("ignore_index", 255)
     model = MODELS.build(cfg.model)
     model.init_weights()
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -49,35 +107,34 @@ def test_a_config_trains_and_predicts_at_original_size(name: str, ade20k_folder:
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     batch = pseudo_collate([dataset[0], dataset[1]])
     labels = torch.cat([sample.gt_sem_seg.data.unique() for sample in batch["data_samples"]])
-    assert ((labels < 150) | (labels == 255)).all()
+    assert ((labels < classes) | (labels == void)).all()
+    assert {tuple(image.shape[1:]) for image in batch["inputs"]} == {tuple(model.data_preprocessor.size)}
     losses = model.train_step(batch, build_optim_wrapper(model, cfg.optim_wrapper))
     assert losses["loss"].isfinite()
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
+    buffers = {key for key, _ in model.named_buffers()}
     trained = {key for key, parameter in model.named_parameters() if parameter.requires_grad}
-    assert changed <= trained
+    assert changed <= trained | buffers
     # Some get no gradient in one step: a block whose path was dropped, the first self-attention, whose input is 0.
-    assert len(changed) > 0.85 * len(trained)
+    assert len(changed & trained) > 0.85 * len(trained)
 
     model.eval()
     samples = DATASETS.build(cfg.val_dataloader.dataset)
     (predicted,) = model.val_step(pseudo_collate([samples[0]]))
     labels = predicted.pred_sem_seg.data
-    assert tuple(labels.shape) == (1, 80, 100)
-    assert labels.min() >= 0 and labels.max() < 150
+    assert tuple(labels.shape) == (1, *samples[0]["data_samples"].ori_shape)
+    assert labels.min() >= 0 and labels.max() < classes
 
 
-def test_a_config_predicts_with_its_own_multi_scale_pipeline(ade20k_folder: Path) -> None:
+def test_a_config_predicts_with_its_own_multi_scale_pipeline(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    cfg = small_config("maskformer_swin-t_ade20k", ade20k_folder)
-    (resizes, *_) = cfg.tta_pipeline[-1].transforms
-    for step, side in zip(resizes, (32, 48, 64, 80, 96, 112)):
-        step.update(scale=side)
-    cfg.test_dataloader.dataset.update(data_root=str(ade20k_folder), pipeline=cfg.tta_pipeline)
+    cfg = small_config("maskformer_swin-t_ade20k.py", tmp_path)
+    cfg.test_dataloader.dataset.update(data_root=str(tmp_path), pipeline=cfg.tta_pipeline)
     item = DATASETS.build(cfg.test_dataloader.dataset)[0]
     flips = [sample.flip for sample in item["data_samples"]]
     assert sorted(flips) == [False] * 6 + [True] * 6
     model = MODELS.build({**cfg.tta_model, "module": cfg.model}).eval()
     (predicted,) = model.test_step(pseudo_collate([item]))
     scores = predicted.seg_logits.data
-    assert tuple(scores.shape) == (150, 80, 100)
+    assert tuple(scores.shape) == (150, *ORIGINAL)
     assert scores.sum(0).max() > 1.5, "a softmax would make every pixel's scores sum to 1"

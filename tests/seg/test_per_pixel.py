@@ -6,7 +6,11 @@ import torch.nn.functional as F
 from tiny_models import CLASSES, LAYERS, SEGMENTORS, build_head, build_segmentor, features, head_config, label_maps
 from tiny_models import samples as make_samples
 
+from mmmaskformer.core import MaskCriterion
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
+
 HEADS = pytest.mark.parametrize("kind", ["PerPixelBaselineHead", "PerPixelBaselinePlusHead"])
+MASK_LOSSES = [dict(type="mmmaskformer.FocalLoss"), dict(type="mmmaskformer.DiceLoss")]
 METAS = [dict(img_shape=(64, 64), pad_shape=(64, 64), ori_shape=(64, 64))] * 2
 
 
@@ -34,6 +38,26 @@ def test_the_plus_baseline_is_supervised_after_every_decoder_layer() -> None:
     assert set(losses) == {"loss_ce", *(f"d{layer}.loss_ce" for layer in range(LAYERS - 1))}
 
 
+def test_mask_losses_come_beside_cross_entropy_and_are_those_of_masks_that_are_matched_by_class() -> None:
+    plain = build_head("PerPixelBaselinePlusHead").eval()
+    head = build_head("PerPixelBaselinePlusHead", mask_losses=MASK_LOSSES).eval()
+    maps = label_maps()
+    losses = head.loss(features(), make_samples(maps))
+    without = plain.loss(features(), make_samples(maps))
+    assert {name: losses[name].item() for name in without} == pytest.approx({k: v.item() for k, v in without.items()})
+    assert set(losses) - set(without) == {"d0.loss_mask", "d0.loss_dice", "loss_mask", "loss_dice"}
+
+    # As embeddings, the rows of the identity pick the classes' masks out of the logits.
+    logits = torch.stack(head.layer_logits(features(), METAS, last_only=False))
+    queries = torch.eye(CLASSES).expand(1, 2, -1, -1)
+    criterion = MaskCriterion(CLASSES, dict(type="mmmaskformer.FixedAssigner"), mask_losses=MASK_LOSSES)
+    targets = SegmentTargets.from_semantic_maps(maps, CLASSES, 255)
+    for prefix, layer in zip(("d0.", ""), logits):
+        expected = criterion(MaskPredictions(torch.zeros(1, 2, CLASSES, CLASSES + 1), queries, layer), targets)
+        for name in ("loss_mask", "loss_dice"):
+            assert losses[prefix + name].item() == pytest.approx(expected[name].item(), rel=1e-5)
+
+
 def test_query_i_of_the_plus_baseline_is_class_i() -> None:
     head = build_head("PerPixelBaselinePlusHead")
     assert head.num_queries == CLASSES
@@ -44,7 +68,7 @@ def test_query_i_of_the_plus_baseline_is_class_i() -> None:
 
 @HEADS
 def test_an_all_void_batch_gives_a_loss_of_0_and_keeps_every_parameter_in_the_graph(kind: str) -> None:
-    head = build_head(kind)
+    head = build_head(kind, mask_losses=MASK_LOSSES)
     losses = head.loss(features(), make_samples(torch.full((2, 64, 64), 255)))
     assert all(loss == 0 for loss in losses.values())
     sum(losses.values()).backward()

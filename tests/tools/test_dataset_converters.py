@@ -1,4 +1,4 @@
-"""The converters' command lines, on real CamVid images."""
+"""The converters' command lines, on real CamVid and ADE20K images."""
 
 import importlib.util
 import json
@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmseg.datasets import ADE20KDataset
 from panoptic_files import write_dataset
 from PIL import Image
 
+from mmmaskformer.datasets.ade20k_full import CLASSES, VOID
 from mmmaskformer.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,13 +29,22 @@ def convert(name, *arguments):
     )
 
 
-@pytest.fixture(scope="module")
-def camvid():
-    """The converter's module, for tests of its functions without the cost of a process."""
-    spec = importlib.util.spec_from_file_location("camvid_converter", ROOT / "tools/dataset_converters/camvid.py")
+def converter(name):
+    """A converter's module, for tests of its functions without the cost of a process."""
+    spec = importlib.util.spec_from_file_location(f"{name}_converter", ROOT / f"tools/dataset_converters/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def camvid():
+    return converter("camvid")
+
+
+@pytest.fixture(scope="module")
+def ade20k_full():
+    return converter("ade20k_full")
 
 
 @pytest.fixture
@@ -125,6 +136,88 @@ def test_shapes_are_drawn_once_with_the_counts_and_size_asked_for(tmp_path):
 def test_shapes_of_no_size_are_refused_in_one_line(tmp_path):
     result = convert("shapes.py", "--out", tmp_path / "shapes", "--size", -1, 64)
     assert result.returncode == 2 and "height must be an integer of at least 32, got -1" in result.stderr
+
+
+RAW = "ade20k_sample/raw/ADE_train_00000970_raw.png"
+CHALLENGE = "ade20k_sample/raw/ADE_train_00000970_challenge.png"
+
+
+@pytest.fixture
+def ade20k_raw(shared_data, tmp_path):
+    """The layout of the raw release: a real label map with an image of its size, and a small pair for validation."""
+    folders = [tmp_path / "ADE" / name for name in ("training/outdoor/park", "validation/unsorted")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    shutil.copy(shared_data / RAW, folders[0] / "ADE_train_00000970_seg.png")
+    Image.new("RGB", (1024, 768), "olive").save(folders[0] / "ADE_train_00000970.jpg")
+    Image.open(shared_data / RAW).crop((0, 0, 300, 200)).save(folders[1] / "ADE_val_00000001_seg.png")
+    Image.new("RGB", (300, 200), "navy").save(folders[1] / "ADE_val_00000001.jpg")
+    return tmp_path / "ADE"
+
+
+def test_raw_ade20k_labels_agree_with_the_challenges_where_both_have_the_class(ade20k_full, shared_data):
+    raw = np.array(Image.open(shared_data / RAW))
+    labels = ade20k_full.convert_labels(raw)
+    challenge = np.array(Image.open(shared_data / CHALLENGE))
+    assert labels.dtype == np.uint16 and labels.shape == challenge.shape == (512, 683)
+    by_name = {name: label for label, names in enumerate(CLASSES) for name in names.split(", ")}
+    shared = [by_name.get(name.strip(), VOID) for name in ADE20KDataset.METAINFO["classes"]]
+    expected = np.array([VOID, *shared])[challenge]
+    both = expected != VOID
+    assert both.mean() > 0.95 and (labels[both] == expected[both]).mean() >= 0.98
+
+
+def test_raw_ade20k_is_shrunk_to_a_short_side_of_512_and_a_stopped_run_goes_on(ade20k_full, ade20k_raw, tmp_path):
+    large, small = "training/ADE_train_00000970", "validation/ADE_val_00000001"
+    ade20k_full.convert_pair(ade20k_full.find_pairs(ade20k_raw)[0], tmp_path / "out")
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*")}
+    assert done.keys() == {tmp_path / f"out/images/{large}.jpg", tmp_path / f"out/annotations/{large}.png"}
+    assert all(Image.open(path).size == (683, 512) for path in done)
+
+    result = convert("ade20k_full.py", ade20k_raw, "--out", tmp_path / "out", "--workers", 2)
+    assert result.returncode == 0, result.stderr
+    assert "training: 1, validation: 1" in result.stdout
+    assert {path: path.stat().st_mtime_ns for path in done} == done, "what was written is not written again"
+    source = ade20k_raw / "validation/unsorted"
+    assert (tmp_path / f"out/images/{small}.jpg").read_bytes() == (source / "ADE_val_00000001.jpg").read_bytes()
+    written = np.array(Image.open(tmp_path / f"out/annotations/{small}.png"))
+    expected = ade20k_full.training_labels(np.array(Image.open(source / "ADE_val_00000001_seg.png")))
+    np.testing.assert_array_equal(written, expected)
+
+
+def spoil_raw_image(labels):
+    labels.with_name("ADE_train_00000970.jpg").unlink()
+
+
+def spoil_raw_size(labels):
+    Image.new("RGB", (10, 10)).save(labels.with_name("ADE_train_00000970.jpg"))
+
+
+def spoil_raw_mode(labels):
+    Image.open(labels).convert("L").save(labels)
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (spoil_raw_image, "has no image"),
+        (spoil_raw_size, "is (10, 10) but"),
+        (spoil_raw_mode, "is an image of mode L; expected RGB"),
+        (spoil_bytes, "no readable pair of images"),
+        (lambda labels: shutil.copytree(labels.parent, labels.parents[1] / "again"), "two images of one name"),
+    ],
+)
+def test_a_bad_pair_of_ade20k_is_named(ade20k_full, ade20k_raw, tmp_path, spoil, message):
+    spoil(ade20k_raw / "training/outdoor/park/ADE_train_00000970_seg.png")
+    with pytest.raises(UserError) as error:
+        list(ade20k_full.convert_all(ade20k_full.find_pairs(ade20k_raw), tmp_path / "out", workers=1))
+    assert message in str(error.value) and "ADE_train_00000970" in str(error.value)
+    assert not list((tmp_path / "out").rglob("*000970*"))
+
+
+def test_a_folder_without_ade20k_is_told_what_was_expected(ade20k_full, tmp_path):
+    with pytest.raises(UserError, match="for instance ADE20K_2021_17_01"):
+        ade20k_full.find_pairs(tmp_path)
 
 
 def test_panoptic_truth_becomes_instances_in_one_command(tmp_path):

@@ -23,6 +23,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import mmmaskformer  # noqa: F401  (makes mmseg importable without compiled ops)
+from mmmaskformer.apis.measure import peak_megabytes
 from mmmaskformer.checkpoint import to_mmseg_head
 from mmmaskformer.files import atomic_open
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
@@ -182,26 +183,6 @@ def alternate(steps: dict[str, Callable], pairs: int, device: torch.device) -> d
                 seconds[side].append(time.perf_counter() - start)
     ratios = [a / b for a, b in zip(*seconds.values())]
     return {**{side: median(values) for side, values in seconds.items()}, "ratio": median(ratios)}
-
-
-def peak_megabytes(run: Callable, device: torch.device) -> float:
-    """Peak memory of ``run`` over what the process holds before it, in MB."""
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-        resting = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        run()
-        return (torch.cuda.max_memory_allocated() - resting) / 1e6
-    # "5" resets the kernel's high-water mark of the resident set.
-    Path("/proc/self/clear_refs").write_text("5")
-    resting = _status_kilobytes("VmRSS")
-    run()
-    return (_status_kilobytes("VmHWM") - resting) / 1e3
-
-
-def _status_kilobytes(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1])
 
 
 def memory_in_own_process(side: str, what: str, args: argparse.Namespace) -> float:

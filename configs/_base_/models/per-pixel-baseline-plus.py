@@ -1,0 +1,15 @@
+_base_ = "./per-pixel-baseline.py"
+
+# As many queries as classes, and cross-entropy in place of matching and mask losses.
+model = dict(
+    decode_head=dict(
+        type="mmmaskformer.PerPixelBaselinePlusHead",
+        transformer_decoder=dict(
+            type="mmmaskformer.TransformerDecoder",
+            num_layers=6,
+            num_heads=8,
+            feedforward_channels=2048,
+            dropout=0.1,
+        ),
+    )
+)

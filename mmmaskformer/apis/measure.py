@@ -1,0 +1,43 @@
+"""Seconds and memory of code that runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+
+
+def median_seconds(run: Callable, runs: int, device: torch.device) -> float:
+    """Median time of a call over ``runs`` calls, after one that does not count."""
+    seconds = []
+    for index in range(runs + 1):
+        start = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        if index:
+            seconds.append(time.perf_counter() - start)
+    return median(seconds)
+
+
+def peak_megabytes(run: Callable, device: torch.device) -> float:
+    """Peak memory of ``run`` over what the process holds before it, in MB: of the allocator on a GPU, else resident."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+        resting = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        return (torch.cuda.max_memory_allocated() - resting) / 1e6
+    # "5" resets the kernel's high-water mark of the resident set.
+    Path("/proc/self/clear_refs").write_text("5")
+    resting = _status_kilobytes("VmRSS")
+    run()
+    return (_status_kilobytes("VmHWM") - resting) / 1e3
+
+
+def _status_kilobytes(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1])
