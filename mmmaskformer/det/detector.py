@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
@@ -53,7 +54,8 @@ class MaskFormer(BaseDetector):
 
     def extract_feat(self, batch_inputs: Tensor) -> Sequence[Tensor]:
         """Features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
-        features = self.backbone(batch_inputs)
+        # Convolutions are up to three times faster with channels last, depthwise ones above all.
+        features = self.backbone(batch_inputs.contiguous(memory_format=torch.channels_last))
         return self.neck(features) if self.with_neck else features
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence[DetDataSample]) -> dict[str, Tensor]:

@@ -40,6 +40,11 @@ class MaskFormerSegmentor(EncoderDecoder):
             decode_head = {**decode_head, **reported}
         super()._init_decode_head(decode_head)
 
+    def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
+        """The backbone's features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
+        # Convolutions are up to three times faster with channels last, depthwise ones above all.
+        return super().extract_feat(inputs.contiguous(memory_format=torch.channels_last))
+
     def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
         """Label maps ``pred_sem_seg`` (1, H', W') at original size; ``seg_logits`` too where scores are asked for."""
         metas = [sample.metainfo for sample in data_samples] if data_samples is not None else [{}] * len(inputs)

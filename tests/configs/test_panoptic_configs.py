@@ -57,7 +57,7 @@ COCO_RECIPES = {
     "maskformer_swin-b-in22k_coco-panoptic.py": swin(
         "coco-panoptic/swin/maskformer_panoptic_swin_base_IN21k_384_bs64_554k"
     ),
-    "maskformer_swin-l_coco-panoptic.py": swin(
+    "maskformer_swin-l-in22k_coco-panoptic.py": swin(
         "coco-panoptic/swin/maskformer_panoptic_swin_large_IN21k_384_bs64_554k", longest=1000
     ),
 }
@@ -224,7 +224,7 @@ def test_a_run_reports_what_the_release_does(name: str) -> None:
 
 
 def test_a_swin_l_differs_in_nothing_but_its_backbone_and_its_longest_side() -> None:
-    pair = ("maskformer_swin-l_coco-panoptic.py", "maskformer_swin-b_coco-panoptic.py")
+    pair = ("maskformer_swin-l-in22k_coco-panoptic.py", "maskformer_swin-b_coco-panoptic.py")
     in_model = {key for key in differences(*pair) if not key.startswith("model.backbone.")}
     assert in_model == {"model.panoptic_head.in_channels"}
     assert differences(*pair, path="train_dataloader") == {"train_dataloader.dataset.pipeline"}
