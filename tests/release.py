@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmmaskformer.core.panoptic import panoptic_segments
@@ -82,7 +83,7 @@ def assert_matching(matching: Tensor, targets: SegmentTargets, theirs: list) -> 
 
 
 def assert_panoptic(predictions: MaskPredictions, numbers: dict[str, Any], num_things: int) -> None:
-    """The release's panoptic maps and segments, up to the numbering."""
+    """The release's panoptic maps and segments, up to the numbering; a pixel whose two best queries tie is either's."""
     predictions.class_logits = numbers["pred_logits"][None]  # the release's numbers use class logits of their own
     thresholds = numbers["thresholds"]
     for image, (theirs, infos) in enumerate(zip(numbers["maps"], numbers["segments"])):
@@ -93,10 +94,14 @@ def assert_panoptic(predictions: MaskPredictions, numbers: dict[str, Any], num_t
         assert len(ours) == len(infos) > 1
         number = {-1: 0}
         for info in infos:
-            pixels = theirs == info["id"]
-            (index,) = ours.index_map[pixels].unique().tolist()
+            index = int(ours.index_map[theirs == info["id"]].mode().values)
             number[index] = info["id"]
             assert int(ours.labels[index]) == info["category_id"]
             assert (info["category_id"] < num_things) == info["isthing"]
         renumbered = torch.tensor([number[index] for index in range(-1, len(ours))])[ours.index_map + 1]
-        assert torch.equal(renumbered, theirs.long())
+        masks = predictions.mask_logits()[image : image + 1]
+        masks = F.interpolate(masks, size=geometry.output_size, mode="bilinear", align_corners=False)[0].sigmoid()
+        confidence = predictions.class_logits[0, image].softmax(-1).max(-1).values
+        best = (masks * confidence[:, None, None]).topk(2, dim=0).values
+        different = renumbered != theirs
+        assert (best[0] - best[1])[different].le(TIE).all(), f"{int(different.sum())} pixels differ"
