@@ -101,7 +101,7 @@ def write_config(path: Path, data: Path) -> Path:
     return path
 
 
-def write_checkpoint(path: Path, config: Path, iterations: int = 300, **meta: object) -> Path:
+def write_checkpoint(path: Path, config: Path, iterations: int = 200, **meta: object) -> Path:
     """Trains the detector on its data set for some seconds and writes its weights, with ``meta`` as a run would."""
     cfg = load_config(config)
     sync_dataset_meta(cfg, ["test_dataloader"])
@@ -109,11 +109,14 @@ def write_checkpoint(path: Path, config: Path, iterations: int = 300, **meta: ob
     model = MODELS.build(cfg.model)
     batch = training_batch(Path(cfg.dataset.data_root))
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
+    # Down to 0, so that the last step does not decide.
+    schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, iterations)
     for _ in range(iterations):
         losses = model(**model.data_preprocessor(batch, training=True), mode="loss")
         optimizer.zero_grad()
         model.parse_losses(losses)[0].backward()
         optimizer.step()
+        schedule.step()
     torch.save({"state_dict": model.state_dict(), "meta": meta}, path)
     return path
 
