@@ -18,8 +18,7 @@ class MaskFormer(BaseDetector):
 
     Args:
         backbone: config of the backbone.
-        panoptic_head: config of the head; ``in_channels`` and ``strides`` may be left out for a backbone that reports
-            its ``channels`` and ``strides``.
+        panoptic_head: config of the head; ``in_channels`` may be left out for a backbone that reports its ``channels``.
         neck: config of a neck, if any.
         train_cfg: handed to the head, as mmdet's detector does.
         test_cfg: see :class:`MaskFormerPanopticHead`.
@@ -49,7 +48,7 @@ class MaskFormer(BaseDetector):
                     f"{type(self.backbone if neck is None else self.neck).__name__} does not report its channels: set "
                     "it to the channels of the features, finest first"
                 )
-            head.update(in_channels=list(self.backbone.channels), strides=list(self.backbone.strides))
+            head["in_channels"] = list(self.backbone.channels)
         self.panoptic_head = MODELS.build(head)
 
     def extract_feat(self, batch_inputs: Tensor) -> Sequence[Tensor]:

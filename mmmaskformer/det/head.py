@@ -42,7 +42,6 @@ class MaskFormerPanopticHead(MaskTransformer):
         in_channels: channels of the backbone's stages, finest first.
         num_things_classes: things, classes 0..num_things_classes-1.
         num_stuff_classes: stuff, the classes behind them; 0 for instance segmentation.
-        strides: strides of the stages; only for detectors that fill it in.
         criterion: config of the losses, ``mmmaskformer.MaskCriterion`` by default.
         ignore_index: label of void pixels in semantic maps.
         train_cfg: ignored; mmdet's detector passes it.
@@ -58,7 +57,6 @@ class MaskFormerPanopticHead(MaskTransformer):
         in_channels: Sequence[int],
         num_things_classes: int,
         num_stuff_classes: int,
-        strides: Sequence[int] = (4, 8, 16, 32),
         criterion: dict | None = None,
         ignore_index: int = 255,
         train_cfg: dict | None = None,
@@ -73,7 +71,6 @@ class MaskFormerPanopticHead(MaskTransformer):
         super().__init__(in_channels=in_channels, num_classes=num_things_classes + num_stuff_classes, **kwargs)
         self.num_things_classes = num_things_classes
         self.num_stuff_classes = num_stuff_classes
-        self.strides = list(strides)
         self.ignore_index = ignore_index
         self.test_cfg = check_test_cfg(test_cfg or {})
         self.criterion = MODELS.build(

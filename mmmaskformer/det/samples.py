@@ -87,20 +87,28 @@ def _kinds(sample: DetDataSample) -> tuple[bool, bool]:
 
 
 def _instances(samples: Sequence[DetDataSample], num_things: int, size: tuple[int, int]) -> SegmentTargets:
-    labels, masks = [], []
+    labels = [sample.gt_instances.labels for sample in samples]
+    _check_labels(labels, samples, num_things)
+    masks = []
     for sample in samples:
-        instances = sample.gt_instances
-        wrong = instances.labels >= num_things
-        if wrong.any():
-            raise ValueError(
-                f"{sample_name(sample.metainfo)}: instance label {instances.labels[wrong][0].item()}, expected "
-                f"0..{num_things - 1}: does num_things_classes={num_things} fit the data set?"
-            )
-        masks.append(instance_masks(instances.masks, instances.labels.device))
+        masks.append(instance_masks(sample.gt_instances.masks, sample.gt_instances.labels.device))
         if len(masks[-1]):
             _check_size(tuple(masks[-1].shape[-2:]), size, sample, "gt_instances.masks", "pad_mask")
-        labels.append(instances.labels)
     return SegmentTargets.from_segments(labels, [mask if len(mask) else mask.new_zeros(0, *size) for mask in masks])
+
+
+def _check_labels(labels: Sequence[Tensor], samples: Sequence[DetDataSample], num_things: int) -> None:
+    # One question to the device for the whole batch; who is wrong matters only where somebody is.
+    together = torch.cat(list(labels))
+    if not ((together < 0) | (together >= num_things)).any():
+        return
+    for sample, own in zip(samples, labels):
+        wrong = (own < 0) | (own >= num_things)
+        if wrong.any():
+            raise ValueError(
+                f"{sample_name(sample.metainfo)}: instance label {own[wrong][0].item()}, expected "
+                f"0..{num_things - 1}: does num_things_classes={num_things} fit the data set?"
+            )
 
 
 def instance_masks(masks: object, device: torch.device) -> Tensor:

@@ -56,6 +56,10 @@ def break_label(batch):
     batch[1].gt_instances.labels[2] = THINGS
 
 
+def negate_label(batch):
+    batch[0].gt_instances.labels[0] = -1
+
+
 def break_semantic_label(batch):
     batch[1].gt_sem_seg.sem_seg[0, 40, 0] = THINGS + STUFF
 
@@ -77,6 +81,7 @@ def unpad_maps(batch):
     ("spoil", "words"),
     [
         (break_label, "1.jpg: instance label 3, expected 0..2: does num_things_classes=3 fit"),
+        (negate_label, "0.jpg: instance label -1, expected 0..2"),
         (break_semantic_label, "1.jpg: label 5 in the ground truth, expected 0..4"),
         (mix, "1.jpg and 0.jpg of one batch have different kinds of ground truth"),
         (unpad_masks, r"1.jpg: gt_instances.masks is \(48, 96\) but the padded batch is \(64, 96\): set pad_mask=True"),

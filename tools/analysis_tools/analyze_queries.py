@@ -19,13 +19,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mmmaskformer import apis
-from mmmaskformer.apis.dataset_info import dataset_classes, iterate_datasets
-from mmmaskformer.apis.inferencer import find_device
+from mmmaskformer.apis.inferencer import class_names, find_device
 from mmmaskformer.apis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.files import atomic_open
-from mmmaskformer.visualization import distinct_palette, write_png
+from mmmaskformer.visualization import write_png
 from mmmaskformer.visualization.colours import blend
 from mmmaskformer.visualization.legend import draw_title
 from mmmaskformer.visualization.pictures import centred
@@ -63,8 +62,7 @@ def main() -> None:
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, ["test_dataloader"])
     apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
-    model, loader = build(cfg, args.checkpoint)
-    classes = dataset_classes(next(iterate_datasets(cfg.test_dataloader)))
+    model, loader, classes, palette = build(cfg, args.checkpoint)
     statistics = query_statistics(model, with_progress(loader, "predicting", total=len(loader)))
     args.out_dir.mkdir(parents=True, exist_ok=True)
     with atomic_open(args.out_dir / "queries.json", "w", encoding="utf-8") as file:
@@ -75,19 +73,20 @@ def main() -> None:
     print(table(statistics, classes, busiest))
     written = ["queries.json", "unique_classes.png"]
     if busiest:
-        picture = draw_queries(model, loader.dataset, statistics, busiest, args.images, classes)
+        picture = draw_queries(model, loader.dataset, statistics, busiest, args.images, classes, palette)
         write_png(picture, args.out_dir / "busiest_queries.png")
         written.append("busiest_queries.png")
     print(f"written to {args.out_dir}: {', '.join(written)}")
 
 
-def build(cfg: Config, checkpoint: str) -> tuple[nn.Module, DataLoader]:
-    """The model with its weights, and the loader of the test data."""
+def build(cfg: Config, checkpoint: str) -> tuple[nn.Module, DataLoader, list[str], list[list[int]]]:
+    """The model with its weights, the loader of the test data, and the classes' names and colours."""
     model = MODELS.build(cfg.model)
     mask_head(model)
     apis.check_checkpoint_fits(model, checkpoint)
-    load_checkpoint(model, checkpoint, map_location="cpu", logger="silent")
-    return model.to(find_device(None)).eval(), Runner.build_dataloader(cfg.test_dataloader, seed=0)
+    meta = load_checkpoint(model, checkpoint, map_location="cpu", logger="silent").get("meta") or {}
+    names = class_names(meta.get("dataset_meta") or {}, cfg, mask_head(model).num_classes)
+    return model.to(find_device(None)).eval(), Runner.build_dataloader(cfg.test_dataloader, seed=0), *names
 
 
 def report(statistics: QueryStatistics, classes: Sequence[str]) -> dict:
@@ -152,9 +151,9 @@ def draw_queries(
     queries: Sequence[int],
     most: int,
     classes: Sequence[str],
+    palette: Sequence[Sequence[int]],
 ) -> np.ndarray:
     """One row a query: its masks in the images where it is surest, each class once before any twice."""
-    palette = distinct_palette(len(classes))
     rows = []
     for query in queries:
         panels = []
