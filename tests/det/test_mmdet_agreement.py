@@ -6,6 +6,18 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
+from peer_heads import (
+    ATTENTION,
+    FFN,
+    LAYERS,
+    OUR_LAYERS,
+    PIXEL_DECODER,
+    POSITIONS,
+    QUERIES,
+    WIDTH,
+    assert_same_step,
+    build_peer,
+)
 from release import assert_close
 from tiny_detectors import STUFF, THINGS, samples
 from tiny_models import CHANNELS, features
@@ -13,77 +25,39 @@ from torch import nn
 
 from mmmaskformer.checkpoint import from_mmseg_head, to_mmseg_head
 
-QUERIES, WIDTH, LAYERS = 8, 32, 3
 CLASSES = THINGS + STUFF
 SIZES = [(64, 80), (48, 96)]  # a padded batch of 64x96
 PIXEL_DECODERS = ["FPN", "encoder"]
 TEST_CFG = dict(panoptic_on=True, instance_on=True, object_mask_thr=0.2, iou_thr=0.2, max_per_image=12)
 
 
-def attention() -> dict:
-    return dict(embed_dims=WIDTH, num_heads=4, dropout=0.0, batch_first=True)
-
-
-def ffn() -> dict:
-    return dict(embed_dims=WIDTH, feedforward_channels=64, num_fcs=2, ffn_drop=0.0, act_cfg=dict(type="ReLU"))
-
-
 def mmdet_head(kind: str) -> nn.Module:
-    """The installed head as its COCO panoptic config has it, smaller and without dropout."""
-    pixel_decoder = dict(type="mmdet.PixelDecoder", norm_cfg=dict(type="GN", num_groups=8), act_cfg=dict(type="ReLU"))
+    """The installed head, with either pixel decoder."""
+    pixel_decoder = PIXEL_DECODER
     if kind == "encoder":
-        layer = dict(self_attn_cfg=attention(), ffn_cfg=ffn())
-        pixel_decoder.update(
+        pixel_decoder = dict(
+            PIXEL_DECODER,
             type="mmdet.TransformerEncoderPixelDecoder",
-            encoder=dict(num_layers=2, layer_cfg=layer),
-            positional_encoding=dict(num_feats=WIDTH // 2, normalize=True),
+            encoder=dict(num_layers=2, layer_cfg=dict(self_attn_cfg=ATTENTION, ffn_cfg=FFN)),
+            positional_encoding=POSITIONS,
         )
-    costs = [
-        dict(type="mmdet.ClassificationCost", weight=1.0),
-        dict(type="mmdet.FocalLossCost", weight=20.0, binary_input=True),
-        dict(type="mmdet.DiceCost", weight=1.0, pred_act=True, eps=1.0),
-    ]
-    layer = dict(self_attn_cfg=attention(), cross_attn_cfg=attention(), ffn_cfg=ffn())
-    return MODELS.build(
-        ConfigDict(
-            type="mmdet.MaskFormerHead",
-            in_channels=CHANNELS,
-            feat_channels=WIDTH,
-            out_channels=WIDTH,
-            num_things_classes=THINGS,
-            num_stuff_classes=STUFF,
-            num_queries=QUERIES,
-            pixel_decoder=pixel_decoder,
-            enforce_decoder_input_project=False,
-            positional_encoding=dict(num_feats=WIDTH // 2, normalize=True),
-            transformer_decoder=dict(return_intermediate=True, num_layers=LAYERS, layer_cfg=layer, init_cfg=None),
-            loss_cls=dict(
-                type="mmdet.CrossEntropyLoss", use_sigmoid=False, reduction="mean", class_weight=[1.0] * CLASSES + [0.1]
-            ),
-            loss_mask=dict(type="mmdet.FocalLoss", use_sigmoid=True, reduction="mean", loss_weight=20.0),
-            loss_dice=dict(
-                type="mmdet.DiceLoss",
-                use_sigmoid=True,
-                activate=True,
-                reduction="mean",
-                naive_dice=True,
-                eps=1.0,
-                loss_weight=1.0,
-            ),
-            train_cfg=dict(
-                assigner=dict(type="mmdet.HungarianAssigner", match_costs=costs),
-                sampler=dict(type="mmdet.MaskPseudoSampler"),
-            ),
-            test_cfg=ConfigDict(TEST_CFG),
-        )
+    return build_peer(
+        "mmdet",
+        CHANNELS,
+        CLASSES,
+        num_things_classes=THINGS,
+        num_stuff_classes=STUFF,
+        pixel_decoder=pixel_decoder,
+        test_cfg=ConfigDict(TEST_CFG),
     )
 
 
 def our_head(kind: str) -> nn.Module:
-    layers = dict(num_heads=4, feedforward_channels=64, dropout=0.0)
     pixel_decoder = dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=8)
     if kind == "encoder":
-        pixel_decoder.update(type="mmmaskformer.TransformerEncoderPixelDecoder", encoder=dict(num_layers=2, **layers))
+        pixel_decoder.update(
+            type="mmmaskformer.TransformerEncoderPixelDecoder", encoder=dict(num_layers=2, **OUR_LAYERS)
+        )
     return MODELS.build(
         dict(
             type="mmmaskformer.MaskFormerPanopticHead",
@@ -94,7 +68,7 @@ def our_head(kind: str) -> nn.Module:
             channels=WIDTH,
             mask_padding=True,
             pixel_decoder=pixel_decoder,
-            transformer_decoder=dict(num_layers=LAYERS, **layers),
+            transformer_decoder=dict(num_layers=LAYERS, **OUR_LAYERS),
             test_cfg=TEST_CFG,
         )
     )
@@ -148,20 +122,10 @@ def test_outputs_on_a_padded_batch_agree(kind: str) -> None:
 @EACH
 @pytest.mark.parametrize("truth", ["panoptic", "instance"])
 def test_losses_and_the_gradients_of_every_parameter_and_feature_agree(kind: str, truth: str) -> None:
-    heads = pair(kind)
-    losses, gradients = [], []
-    for head in heads:
-        stages = [stage.requires_grad_() for stage in features(64, 96)]
-        step = head.train().loss(stages, samples(SIZES, truth=truth))
-        sum(step.values()).backward()
-        losses.append({name: loss.item() for name, loss in step.items()})
-        named = {name: parameter.grad for name, parameter in head.named_parameters()}
-        gradients.append(named if head is heads[0] else from_mmseg_head(named, prefix=""))
-        gradients[-1].update({f"feature {index}": stage.grad for index, stage in enumerate(stages)})
-    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-    assert gradients[0].keys() == gradients[1].keys()
-    for name, theirs in gradients[1].items():
-        assert_close(gradients[0][name], theirs)
+    ours, theirs = pair(kind)
+    assert_same_step(
+        ours, theirs, lambda: features(64, 96), lambda head, stages: head.loss(stages, samples(SIZES, truth=truth))
+    )
 
 
 @EACH

@@ -2,75 +2,16 @@
 
 import pytest
 import torch
-from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
+from peer_heads import LAYERS, OUR_LAYERS, QUERIES, WIDTH, assert_same_step, build_peer
+from release import assert_close
 from tiny_models import CHANNELS, features, label_maps, samples
-from torch import Tensor, nn
+from torch import nn
 
 from mmmaskformer.checkpoint import from_mmseg_head, to_mmseg_head
 
-TOLERANCE = 1e-4
-CLASSES, QUERIES, WIDTH, LAYERS = 5, 8, 32, 3
+CLASSES = 5
 SIZE = (64, 96)
-
-
-def mmseg_head(in_channels: list[int], ignore_index: int = 255) -> nn.Module:
-    """The installed head as its ADE20K config has it, smaller and without dropout."""
-    attention = dict(embed_dims=WIDTH, num_heads=4, attn_drop=0.0, proj_drop=0.0, dropout_layer=None, batch_first=True)
-    ffn = dict(
-        embed_dims=WIDTH,
-        feedforward_channels=64,
-        num_fcs=2,
-        act_cfg=dict(type="ReLU", inplace=True),
-        ffn_drop=0.0,
-        dropout_layer=None,
-        add_identity=True,
-    )
-    costs = [
-        dict(type="mmdet.ClassificationCost", weight=1.0),
-        dict(type="mmdet.FocalLossCost", weight=20.0, binary_input=True),
-        dict(type="mmdet.DiceCost", weight=1.0, pred_act=True, eps=1.0),
-    ]
-    class_weight = [1.0] * CLASSES + [0.1]
-    return MODELS.build(
-        ConfigDict(
-            type="mmseg.MaskFormerHead",
-            in_channels=in_channels,
-            feat_channels=WIDTH,
-            out_channels=WIDTH,
-            num_classes=CLASSES,
-            num_queries=QUERIES,
-            ignore_index=ignore_index,
-            pixel_decoder=dict(
-                type="mmdet.PixelDecoder", norm_cfg=dict(type="GN", num_groups=8), act_cfg=dict(type="ReLU")
-            ),
-            enforce_decoder_input_project=False,
-            positional_encoding=dict(num_feats=WIDTH // 2, normalize=True),
-            transformer_decoder=dict(
-                return_intermediate=True,
-                num_layers=LAYERS,
-                layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
-                init_cfg=None,
-            ),
-            loss_cls=dict(
-                type="mmdet.CrossEntropyLoss", use_sigmoid=False, reduction="mean", class_weight=class_weight
-            ),
-            loss_mask=dict(type="mmdet.FocalLoss", use_sigmoid=True, reduction="mean", loss_weight=20.0),
-            loss_dice=dict(
-                type="mmdet.DiceLoss",
-                use_sigmoid=True,
-                activate=True,
-                reduction="mean",
-                naive_dice=True,
-                eps=1.0,
-                loss_weight=1.0,
-            ),
-            train_cfg=dict(
-                assigner=dict(type="mmdet.HungarianAssigner", match_costs=costs),
-                sampler=dict(type="mmdet.MaskPseudoSampler"),
-            ),
-        )
-    )
 
 
 def our_head(in_channels: list[int], ignore_index: int = 255) -> nn.Module:
@@ -83,7 +24,7 @@ def our_head(in_channels: list[int], ignore_index: int = 255) -> nn.Module:
             channels=WIDTH,
             ignore_index=ignore_index,
             pixel_decoder=dict(norm_groups=8),
-            transformer_decoder=dict(num_layers=LAYERS, num_heads=4, feedforward_channels=64, dropout=0.0),
+            transformer_decoder=dict(num_layers=LAYERS, **OUR_LAYERS),
         )
     )
 
@@ -91,16 +32,11 @@ def our_head(in_channels: list[int], ignore_index: int = 255) -> nn.Module:
 def pair(in_channels: list[int], ignore_index: int = 255) -> tuple[nn.Module, nn.Module]:
     """Both heads with the weights of mmseg's."""
     torch.manual_seed(6)
-    theirs, ours = mmseg_head(in_channels, ignore_index), our_head(in_channels, ignore_index)
+    theirs = build_peer("mmseg", in_channels, CLASSES, num_classes=CLASSES, ignore_index=ignore_index)
+    ours = our_head(in_channels, ignore_index)
     theirs.init_weights()
     ours.load_state_dict(from_mmseg_head(theirs.state_dict(), prefix=""))
     return ours, theirs
-
-
-def assert_close(ours: Tensor, theirs: Tensor) -> None:
-    """Equal within 1e-4 of the largest magnitude."""
-    assert ours.shape == theirs.shape
-    assert (ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max()
 
 
 # With and without a projection of the memory; the tiny channels always need one.
@@ -130,22 +66,15 @@ def test_outputs_and_scores_agree(in_channels: list[int]) -> None:
 def test_losses_and_the_gradients_of_every_parameter_and_feature_agree(
     in_channels: list[int], ignore_index: int
 ) -> None:
-    heads = pair(in_channels, ignore_index)
+    ours, theirs = pair(in_channels, ignore_index)
     maps = label_maps(*SIZE)
     maps[maps == 255] = ignore_index
-    losses, gradients = [], []
-    for head in heads:
-        stages = [stage.requires_grad_() for stage in features(*SIZE, channels=in_channels)]
-        step = head.train().loss(stages, samples(maps), {})
-        sum(step.values()).backward()
-        losses.append({name: loss.item() for name, loss in step.items()})
-        named = {name: parameter.grad for name, parameter in head.named_parameters()}
-        gradients.append(named if head is heads[0] else from_mmseg_head(named, prefix=""))
-        gradients[-1].update({f"feature {index}": stage.grad for index, stage in enumerate(stages)})
-    assert losses[0] == pytest.approx(losses[1], rel=TOLERANCE)
-    assert gradients[0].keys() == gradients[1].keys()
-    for name, theirs in gradients[1].items():
-        assert_close(gradients[0][name], theirs)
+    assert_same_step(
+        ours,
+        theirs,
+        lambda: features(*SIZE, channels=in_channels),
+        lambda head, stages: head.loss(stages, samples(maps), {}),
+    )
 
 
 def test_weights_go_to_mmseg_and_back_unchanged() -> None:
