@@ -128,38 +128,21 @@ class TransformerEncoderLayer(BaseModule):
         return self.norm2(pixels + self.dropout(hidden))
 
 
-def check_transformer(owner: str, channels: int, num_layers: int, num_heads: int, feedforward_channels: int) -> None:
-    """Refuse sizes that cannot be.
-
-    Raises:
-        ValueError: names the first.
-    """
-    if num_layers < 1:
-        raise ValueError(f"{owner}: num_layers={num_layers}, expected at least 1")
-    if num_heads < 1 or channels % num_heads:
-        raise ValueError(f"{owner}: num_heads={num_heads} must divide channels={channels}")
-    if feedforward_channels < 1:
-        raise ValueError(f"{owner}: feedforward_channels={feedforward_channels}, expected at least 1")
-
-
-def init_matrices(module: nn.Module) -> None:
-    """Xavier-uniform for every matrix, as in DETR."""
-    for parameter in module.parameters():
-        if parameter.dim() > 1:
-            nn.init.xavier_uniform_(parameter)
-
-
-@MODELS.register_module()
-class TransformerEncoder(BaseModule):
-    """Stack of DETR encoder layers over a feature map ("6 Enc" of the paper's panoptic models).
+class TransformerStack(BaseModule):
+    """Layers of one kind.
 
     Args:
         channels: C.
-        num_layers: 6 in the paper.
+        num_layers: L, 6 in the paper.
         num_heads: attention heads; must divide ``channels``.
         feedforward_channels: hidden width of the feed-forward network.
         dropout: probability, in attention and after each block.
+
+    Raises:
+        ValueError: a size that cannot be.
     """
+
+    layer_type: type[nn.Module]
 
     def __init__(
         self,
@@ -170,13 +153,29 @@ class TransformerEncoder(BaseModule):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_transformer(type(self).__name__, channels, num_layers, num_heads, feedforward_channels)
+        name = type(self).__name__
+        if num_layers < 1:
+            raise ValueError(f"{name}: num_layers={num_layers}, expected at least 1")
+        if num_heads < 1 or channels % num_heads:
+            raise ValueError(f"{name}: num_heads={num_heads} must divide channels={channels}")
+        if feedforward_channels < 1:
+            raise ValueError(f"{name}: feedforward_channels={feedforward_channels}, expected at least 1")
         self.layers = nn.ModuleList(
-            TransformerEncoderLayer(channels, num_heads, feedforward_channels, dropout) for _ in range(num_layers)
+            self.layer_type(channels, num_heads, feedforward_channels, dropout) for _ in range(num_layers)
         )
 
     def init_weights(self) -> None:
-        init_matrices(self)
+        """Xavier-uniform for every matrix, as in DETR."""
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+
+@MODELS.register_module()
+class TransformerEncoder(TransformerStack):
+    """Stack of DETR encoder layers over a feature map ("6 Enc" of the paper's panoptic models)."""
+
+    layer_type = TransformerEncoderLayer
 
     def forward(self, features: Tensor, positions: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         """Encode.
@@ -198,34 +197,20 @@ class TransformerEncoder(BaseModule):
 
 
 @MODELS.register_module()
-class TransformerDecoder(BaseModule):
+class TransformerDecoder(TransformerStack):
     """Stack of DETR decoder layers that gives every layer's normed output (Sec. 4.1: loss after each decoder).
 
     Args:
         channels: C.
-        num_layers: L, 6 in the paper.
-        num_heads: attention heads; must divide ``channels``.
-        feedforward_channels: hidden width of the feed-forward network.
-        dropout: probability, in attention and after each block.
+        *args: as for :class:`TransformerStack`, of which they are the rest.
+        **kwargs: likewise.
     """
 
-    def __init__(
-        self,
-        channels: int = 256,
-        num_layers: int = 6,
-        num_heads: int = 8,
-        feedforward_channels: int = 2048,
-        dropout: float = 0.1,
-    ) -> None:
-        super().__init__()
-        check_transformer(type(self).__name__, channels, num_layers, num_heads, feedforward_channels)
-        self.layers = nn.ModuleList(
-            TransformerDecoderLayer(channels, num_heads, feedforward_channels, dropout) for _ in range(num_layers)
-        )
-        self.norm = nn.LayerNorm(channels)
+    layer_type = TransformerDecoderLayer
 
-    def init_weights(self) -> None:
-        init_matrices(self)
+    def __init__(self, channels: int = 256, *args, **kwargs) -> None:
+        super().__init__(channels, *args, **kwargs)
+        self.norm = nn.LayerNorm(channels)
 
     def forward(
         self,
