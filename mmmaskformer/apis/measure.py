@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from statistics import median
 
 import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+WARM_UP = 4  # iterations of a training before those that are timed: the loader fills, kernels are chosen
 
 
 def median_seconds(run: Callable, runs: int, device: torch.device) -> float:
@@ -21,6 +27,26 @@ def median_seconds(run: Callable, runs: int, device: torch.device) -> float:
         if index:
             seconds.append(time.perf_counter() - start)
     return median(seconds)
+
+
+def training_seconds(cfg: Config, iterations: int) -> float:
+    """Median seconds of an iteration of the config's own training, loading and all, after a few that do not count.
+
+    Args:
+        cfg: of a training whose data is there; left as it is.
+        iterations: how many to time.
+    """
+    cfg = deepcopy(cfg)
+    last = WARM_UP + iterations
+    cfg.train_cfg = dict(type="IterBasedTrainLoop", max_iters=last, val_interval=last + 1)
+    for key in ("dataloader", "cfg", "evaluator"):
+        cfg[f"val_{key}"] = cfg[f"test_{key}"] = None
+    cfg.default_hooks = dict(checkpoint=None, logger=dict(type="LoggerHook", interval=last + 1))
+    with tempfile.TemporaryDirectory() as cfg.work_dir:
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        seconds, _ = runner.message_hub.get_scalar("train/time").data
+    return median(seconds[WARM_UP:].tolist())
 
 
 def peak_megabytes(run: Callable, device: torch.device) -> float:
