@@ -11,7 +11,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Programs that only write down what they are called with; the launchers call them in turn, as they do the real ones.
 RECORDER = '#!/bin/sh\n{ printf "%s\\0" "$0" "$@"; printf "\\n"; } >>"$RECORD"\n'
-LAUNCHERS = r"dist_train|dist_test|slurm_train|slurm_test"
 BASH = """#!/bin/sh
 case "$1" in
 *tools/dist_*.sh | *tools/slurm_*.sh) exec /bin/bash "$@" ;;

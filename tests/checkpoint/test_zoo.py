@@ -155,7 +155,7 @@ def test_published_models_convert_with_a_config_that_fits(name: str) -> None:
 
 
 def test_names_of_mmdet_2_are_read_as_those_of_mmdet_3() -> None:
-    """As in mmdet's published Swin-L: attention and feed-forward layers had numbers in mmcv's layers."""
+    """mmcv's layers number their attentions and feed-forward layers; mmdet 2 was made of them."""
     present = on_meta(shapes_of(get_config(MMDET)))
     decoder, encoder = (
         mmcv_transformer.BaseTransformerLayer(
