@@ -24,6 +24,7 @@ FORMATS = {"onnx": ".onnx", "torch.export": ".pt2"}
 OPSET = 18
 # torch takes a feature map of one pixel for a special case, so that a program for any size begins above stride 32.
 SMALLEST_SIDE, LARGEST_SIDE, LARGEST_BATCH = 33, 1 << 15, 1 << 12
+WINDOWED = ("SwinTransformer",)  # mmseg's and mmdet's backbones whose attention is in windows
 EXAMPLE = (2, 100, 150)  # where nothing is fixed; no size of it is equal to another's or to one of the model's
 
 
@@ -62,12 +63,8 @@ def trace(graph: Graph, shape: Shape) -> ExportedProgram:
     """
     largest = max(getattr(graph.model.backbone, "strides", [32]))
     same = same_convolutions(graph)
-    if same and not shape.size and graph.input.divisor % largest:
-        raise UserError(
-            f"images are padded to multiples of {graph.input.divisor}, but this backbone's 'same' padding is a graph "
-            f"for any size only with multiples of {largest}: set that in model.data_preprocessor (size_divisor in "
-            "test_cfg, or pad_size_divisor), or fix the size with --size"
-        )
+    if not shape.size:
+        _check_any_size(graph, largest if same else 1)
     padded = graph.input.divisor % largest == 0
     try:
         with torch.no_grad(), _quiet(), constant_same_padding(graph) if same and padded else nullcontext():
@@ -87,6 +84,21 @@ def trace(graph: Graph, shape: Shape) -> ExportedProgram:
             f"{type(graph.model.backbone).__name__} cannot be traced for any size and batch ({reason}): fix them with "
             "--size and --batch-size"
         ) from error
+
+
+def _check_any_size(graph: Graph, divisor: int) -> None:
+    # Both would keep torch busy with the algebra of sizes for hours, rather than fail.
+    if graph.input.divisor % divisor:
+        raise UserError(
+            f"images are padded to multiples of {graph.input.divisor}, but this backbone's 'same' padding is a graph "
+            f"for any size only with multiples of {divisor}: set that in model.data_preprocessor (size_divisor in "
+            "test_cfg, or pad_size_divisor), or fix the size with --size"
+        )
+    if type(graph.model.backbone).__name__ in WINDOWED:
+        raise UserError(
+            f"{type(graph.model.backbone).__name__} pads its features to whole windows, of which torch makes no graph "
+            "for any size: fix the size of the images with --size"
+        )
 
 
 def _without_asserts(program: ExportedProgram) -> ExportedProgram:
