@@ -108,9 +108,10 @@ def resize_rule(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     resizes = [step for step in steps if "Resize" in str(step["type"])]
     if not resizes:
         return None
-    kind, scale = str(resizes[0]["type"]).rpartition(".")[2], resizes[0].get("scale")
-    if len(resizes) == 1 and kind == "ResizeShortestEdge" and isinstance(scale, int):
-        return {"short_side": scale, "long_side": resizes[0].get("max_size")}
-    if len(resizes) == 1 and kind == "Resize" and resizes[0].get("keep_ratio") and isinstance(scale, list | tuple):
+    step = resizes[0]
+    kind, scale = str(step["type"]).rpartition(".")[2], step.get("scale")
+    if len(resizes) == 1 and kind == "ResizeShortestEdge" and isinstance(scale, int) and step.get("max_size"):
+        return {"short_side": scale, "long_side": step["max_size"]}
+    if len(resizes) == 1 and kind == "Resize" and step.get("keep_ratio") and isinstance(scale, list | tuple):
         return {"short_side": min(scale), "long_side": max(scale)}
     return {"steps": json.loads(json.dumps(resizes, default=str))}

@@ -73,7 +73,8 @@ class ProgramModel:
     def __init__(self, path: Path) -> None:
         extra = {METADATA: ""}
         try:
-            program = torch.export.load(path, extra_files=extra)
+            with open(path, "rb") as file:  # of a path torch wants the name to end with .pt2
+                program = torch.export.load(file, extra_files=extra)
         except Exception as error:  # zip's, pickle's and torch's own
             raise UserError(f"{path} is no program of torch.export: {str(error).strip().splitlines()[0]}") from error
         self.description = parse_description(extra[METADATA], path)

@@ -142,13 +142,11 @@ def _name_axes(model: Any) -> None:
     """Gives the axes of inputs and outputs names, in place of torch's symbols."""
     from onnx_ir import SymbolicDim
 
-    names = {}
-    for value, axes in ((model.graph.inputs[0], ("batch", "height", "width")),):
-        names.update({str(dim): name for dim, name in zip(value.shape, axes) if isinstance(dim, SymbolicDim)})
+    images = zip(model.graph.inputs[0].shape, ("batch", "height", "width"))
+    names = {str(dim): name for dim, name in images if isinstance(dim, SymbolicDim)}
     for value in model.graph.outputs:
-        spatial = ("output_height", "output_width")
-        unnamed = [str(dim) for dim in value.shape if isinstance(dim, SymbolicDim) and str(dim) not in names]
-        names.update(zip(unnamed, spatial))
+        new = [str(dim) for dim in value.shape if isinstance(dim, SymbolicDim) and str(dim) not in names]
+        names.update(zip(new, ("output_height", "output_width")))
     for value in (*model.graph.inputs, *model.graph.outputs):
         for axis, dim in enumerate(value.shape):
             if str(dim) in names:
