@@ -57,8 +57,8 @@ def panoptic() -> tuple[nn.Module, Callable]:
     head = tiny_detectors.head_config(in_channels=[4, 8])
     model = tiny_detectors.build_detector(head, backbone=dict(type="CompiledTestBackbone"), test_cfg=EVERYTHING)
 
-    def batch(seed: int) -> tuple[Tensor, list]:
-        samples = tiny_detectors.samples([(64, 96)] * 2, truth="panoptic" if seed else "semantic")
+    def batch(_: int) -> tuple[Tensor, list]:
+        samples = tiny_detectors.samples([(64, 96)] * 2)
         return tiny_detectors.images(samples), samples
 
     return model, batch
@@ -79,11 +79,11 @@ def predictions(model: nn.Module, forward: Callable, images: Tensor, samples: li
     return [getattr(field, name).clone() for field, name in fields if name in field]
 
 
-@pytest.mark.parametrize("build", [semantic, panoptic])
-def test_a_compiled_model_trains_and_predicts_as_before(build: Callable) -> None:
+@pytest.mark.parametrize(("build", "seeds"), [(semantic, (0, 1)), (panoptic, (1,))])
+def test_a_compiled_model_trains_and_predicts_as_before(build: Callable, seeds: tuple[int, ...]) -> None:
     model, batch = build()
     compiled = torch.compile(model.forward, backend=BACKEND)
-    for seed in (0, 1):  # other numbers of segments
+    for seed in seeds:  # other numbers of segments
         expected, found = (step(model, forward, *batch(seed)) for forward in (model.forward, compiled))
         assert expected.keys() == found.keys()
         for name, value in expected.items():

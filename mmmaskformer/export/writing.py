@@ -63,8 +63,7 @@ def trace(graph: Graph, shape: Shape) -> ExportedProgram:
     """
     largest = max(getattr(graph.model.backbone, "strides", [32]))
     same = same_convolutions(graph)
-    if not shape.size:
-        _check_any_size(graph, largest if same else 1)
+    _check_free_axes(graph, shape, largest if same else 1)
     padded = graph.input.divisor % largest == 0
     try:
         with torch.no_grad(), _quiet(), constant_same_padding(graph) if same and padded else nullcontext():
@@ -86,18 +85,18 @@ def trace(graph: Graph, shape: Shape) -> ExportedProgram:
         ) from error
 
 
-def _check_any_size(graph: Graph, divisor: int) -> None:
+def _check_free_axes(graph: Graph, shape: Shape, divisor: int) -> None:
     # Both would keep torch busy with the algebra of sizes for hours, rather than fail.
-    if graph.input.divisor % divisor:
+    if not shape.size and graph.input.divisor % divisor:
         raise UserError(
             f"images are padded to multiples of {graph.input.divisor}, but this backbone's 'same' padding is a graph "
             f"for any size only with multiples of {divisor}: set that in model.data_preprocessor (size_divisor in "
             "test_cfg, or pad_size_divisor), or fix the size with --size"
         )
-    if type(graph.model.backbone).__name__ in WINDOWED:
+    if type(graph.model.backbone).__name__ in WINDOWED and not (shape.size and shape.batch):
         raise UserError(
-            f"{type(graph.model.backbone).__name__} pads its features to whole windows, of which torch makes no graph "
-            "for any size: fix the size of the images with --size"
+            f"{type(graph.model.backbone).__name__} cuts its features into windows, of which torch makes no graph for "
+            "any size or batch: fix both with --size and --batch-size"
         )
 
 
