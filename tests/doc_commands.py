@@ -85,7 +85,7 @@ def commands() -> list[Command]:
 
 def _calls(page: Path, words: list[str]) -> list[Command]:
     """The tool that a recorded call names last: launchers name the tool that they start after themselves."""
-    places = [place for place, word in enumerate(words) if re.search(r"(^|/)tools/[\w/]+\.(py|sh)$", word)]
+    places = [place for place, word in enumerate(words) if re.search(r"(^|/)(?<!tests/)tools/[\w/]+\.(py|sh)$", word)]
     if not places:
         return []
     tool = re.sub(r".*?(?=tools/)", "", words[places[-1]], count=1)

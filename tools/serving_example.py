@@ -3,17 +3,20 @@
 Needs numpy, Pillow and onnxruntime, nothing else: copy it to where the model is served.
 """
 
+import argparse
 import json
-import sys
 
 import numpy as np
 import onnxruntime
 from PIL import Image
 
-model, image, out = sys.argv[1:]
-session = onnxruntime.InferenceSession(model)
+parser = argparse.ArgumentParser(description=__doc__)
+for argument in ("model", "image", "out"):
+    parser.add_argument(argument)
+args = parser.parse_args()
+session = onnxruntime.InferenceSession(args.model)
 about = json.loads(session.get_modelmeta().custom_metadata_map["mmmaskformer"])
-photo = Image.open(image).convert("RGB")
+photo = Image.open(args.image).convert("RGB")
 width, height = photo.size
 if about["resize"]:
     short, long = about["resize"]["short_side"], about["resize"]["long_side"]
@@ -34,4 +37,4 @@ else:
     labels = found["labels"][0]
     for label, count in zip(*np.unique(labels[labels < len(about["classes"])], return_counts=True)):
         print(f"{about['classes'][label]}: {count} pixels")
-Image.fromarray(colours[labels]).save(out)
+Image.fromarray(colours[labels]).save(args.out)
