@@ -165,16 +165,18 @@ def name_files_that_cannot_be_read() -> None:
         loader.transform = transform
 
 
-def name_our_configs() -> None:
+def name_configs_of_packages() -> None:
     """Lets ``_base_ = 'mmmaskformer::_base_/...'`` and MMEngine's ``get_config`` find this package's configs.
 
-    MMEngine has a fixed list of packages, and looks for an editable install in site-packages, where it is not.
+    MMEngine has a fixed list of packages, and looks for an editable install in site-packages, where it is not. It also
+    looks for mmseg as the distribution ``mmsegmentation``, which the onedl stack has under another name; the module's
+    name finds it in both.
     """
     from mmengine.config import config, utils
     from mmengine.hub import hub
 
     package = __package__
-    utils.MODULE2PACKAGE[package] = package
+    utils.MODULE2PACKAGE.update({package: package, "mmseg": "mmseg"})
     for module in (config, hub):
         original = module.get_installed_path
         if getattr(original, "knows_us", False):
@@ -194,4 +196,4 @@ def install() -> None:
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
-    name_our_configs()
+    name_configs_of_packages()
