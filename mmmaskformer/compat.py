@@ -79,14 +79,15 @@ def allow_mmengine_checkpoints() -> None:
             )
         return getattr(owner, name)
 
+    # Each with its name: the onedl fork of MMEngine adds some without before it loads, and removes those afterwards.
+    kinds = (HistoryBuffer, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdUS"))
+    allowed: list[Any] = [(kind, f"{kind.__module__}.{kind.__qualname__}") for kind in kinds]
     # A history buffer saves its own methods, which pickle spells as a getattr(): allowed for this class alone.
-    allowed: list[Any] = [HistoryBuffer, (method_of_history_buffer, "builtins.getattr"), np.ndarray, np.dtype]
+    allowed.append((method_of_history_buffer, "builtins.getattr"))
     multiarray = sys.modules[np.zeros(1).__reduce__()[0].__module__]  # its name differs between NumPy 1 and 2
     for function in (multiarray._reconstruct, multiarray.scalar):
-        allowed.append(function)
         # Checkpoints written under the other major version of NumPy name the same function differently.
         allowed += [(function, f"{core}.multiarray.{function.__name__}") for core in ("numpy.core", "numpy._core")]
-    allowed += [type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdUS"]
     torch.serialization.add_safe_globals(allowed)
 
 

@@ -103,6 +103,15 @@ def test_what_mmengine_saves_loads_with_torchs_defaults(tmp_path: Path) -> None:
     assert loaded["optimizer"]["state"][0]["exp_avg"].shape == (2,)
 
 
+def test_the_allow_list_outlives_a_loader_that_clears_up_its_own() -> None:
+    buffer = io.BytesIO()
+    torch.save({"loss": HistoryBuffer([1.0], [1]), "lr": np.float64(0.5)}, buffer)
+    with torch.serialization.safe_globals([HistoryBuffer, np.ndarray, np.dtype, type(np.dtype(np.float64)), getattr]):
+        pass
+    buffer.seek(0)
+    assert torch.load(buffer)["loss"].data[0].tolist() == [1.0]
+
+
 def test_numpy_scalars_saved_under_the_other_major_version_of_numpy_load() -> None:
     buffer = io.BytesIO()
     torch.save({"value": np.float64(0.5)}, buffer)
