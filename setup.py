@@ -10,6 +10,7 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
 
 SHIPPED = ("configs", "tools", "model-index.yml")
 ROOT = Path(__file__).resolve().parent
@@ -54,4 +55,16 @@ class build_py_with_mim(build_py):  # noqa: N801
             cls._copy(source, target)
 
 
-setup(cmdclass={"build_py": build_py_with_mim})
+class editable_wheel_with_path(editable_wheel):  # noqa: N801
+    """``editable_wheel`` whose metadata leads openmim and MMEngine to the source.
+
+    Both take a package to lie beside its metadata, or where the first line of ``top_level.txt`` says from there. An
+    editable install has only metadata in site-packages, so that line is the package's path; its name follows.
+    """
+
+    def _ensure_dist_info(self) -> None:
+        super()._ensure_dist_info()
+        (Path(self.dist_info_dir) / "top_level.txt").write_text(f"{ROOT / 'mmmaskformer'}\nmmmaskformer\n")
+
+
+setup(cmdclass={"build_py": build_py_with_mim, "editable_wheel": editable_wheel_with_path})

@@ -79,14 +79,15 @@ def allow_mmengine_checkpoints() -> None:
             )
         return getattr(owner, name)
 
+    # Each with its name: the onedl fork of MMEngine adds some without before it loads, and removes those afterwards.
+    kinds = (HistoryBuffer, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdUS"))
+    allowed: list[Any] = [(kind, f"{kind.__module__}.{kind.__qualname__}") for kind in kinds]
     # A history buffer saves its own methods, which pickle spells as a getattr(): allowed for this class alone.
-    allowed: list[Any] = [HistoryBuffer, (method_of_history_buffer, "builtins.getattr"), np.ndarray, np.dtype]
+    allowed.append((method_of_history_buffer, "builtins.getattr"))
     multiarray = sys.modules[np.zeros(1).__reduce__()[0].__module__]  # its name differs between NumPy 1 and 2
     for function in (multiarray._reconstruct, multiarray.scalar):
-        allowed.append(function)
         # Checkpoints written under the other major version of NumPy name the same function differently.
         allowed += [(function, f"{core}.multiarray.{function.__name__}") for core in ("numpy.core", "numpy._core")]
-    allowed += [type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdUS"]
     torch.serialization.add_safe_globals(allowed)
 
 
@@ -165,16 +166,18 @@ def name_files_that_cannot_be_read() -> None:
         loader.transform = transform
 
 
-def name_our_configs() -> None:
+def name_configs_of_packages() -> None:
     """Lets ``_base_ = 'mmmaskformer::_base_/...'`` and MMEngine's ``get_config`` find this package's configs.
 
-    MMEngine has a fixed list of packages, and looks for an editable install in site-packages, where it is not.
+    MMEngine has a fixed list of packages, and looks for an editable install in site-packages, where it is not. It also
+    looks for mmseg as the distribution ``mmsegmentation``, which the onedl stack has under another name; the module's
+    name finds it in both.
     """
     from mmengine.config import config, utils
     from mmengine.hub import hub
 
     package = __package__
-    utils.MODULE2PACKAGE[package] = package
+    utils.MODULE2PACKAGE.update({package: package, "mmseg": "mmseg"})
     for module in (config, hub):
         original = module.get_installed_path
         if getattr(original, "knows_us", False):
@@ -194,4 +197,4 @@ def install() -> None:
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
-    name_our_configs()
+    name_configs_of_packages()

@@ -1,41 +1,25 @@
 """Every way of building the package ships configs, tools and the model index where MMEngine and mim look."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
+import modelindex
 import pytest
-import yaml
+from building import ROOT, build, copy_project
 
 from mmmaskformer import __version__
 
-ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ["model-index.yml", "configs/metafile.yml", "configs/_base_/default_runtime.py", "tools/train.py"]
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A copy of the project, so that a build leaves nothing in the checkout."""
-    copy = tmp_path / "source"
-    copy.mkdir()
-    for name in ("mmmaskformer", "configs", "tools"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".mim"))
-    for name in ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "model-index.yml"):
-        shutil.copy2(ROOT / name, copy / name)
-    return copy
-
-
-def build(hook: str, source: Path, out: Path) -> Path:
-    """Runs a hook of the build backend, as pip does, in a process of its own and without the network."""
-    out.mkdir(exist_ok=True)
-    code = f"from setuptools import build_meta; print(build_meta.{hook}({str(out)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return out / done.stdout.strip().splitlines()[-1]
+    return copy_project(tmp_path / "source")
 
 
 def test_a_wheel_ships_configs_and_tools_inside_the_package(source: Path, tmp_path: Path) -> None:
@@ -80,10 +64,11 @@ def test_installing_never_brings_either_mmcv_unless_asked(source: Path, tmp_path
     assert mmcv == ['Requires-Dist: mmcv-lite==2.1.0; extra == "lite"']
 
 
-def test_the_model_index_lists_every_config_and_only_configs_that_exist() -> None:
-    index = yaml.safe_load((ROOT / "model-index.yml").read_text())
-    models = [m for path in index["Import"] for m in yaml.safe_load((ROOT / path).read_text())["Models"] or []]
-    assert sorted(m["Config"] for m in models) == sorted(
+def test_the_model_index_is_valid_and_lists_every_config_and_only_configs_that_exist() -> None:
+    index = modelindex.load(str(ROOT / "model-index.yml"))
+    assert index.check(silent=True) == []
+    assert sorted(model.config for model in index.models) == sorted(
         str(path.relative_to(ROOT)) for path in (ROOT / "configs").glob("*.py")
     )
-    assert all(m["Name"] == Path(m["Config"]).stem for m in models)
+    assert all(model.name == Path(model.config).stem for model in index.models)
+    assert {model.in_collection for model in index.models} == {collection.name for collection in index.collections}

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -21,7 +21,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmseg.evaluation import IoUMetric
 
-from mmmaskformer import __version__, apis
+from mmmaskformer import apis
 from mmmaskformer.datasets.shapes import CLASSES, ShapesOptions, generate_shapes
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
@@ -29,7 +29,7 @@ from mmmaskformer.files import atomic_open
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "configs/maskformer_efficientnet-lite0_shapes.py"
 WORK_DIR = Path("work_dirs/quickstart")
-REPORTED_VERSIONS = ("torch", "mmengine", "mmsegmentation", "timm", "numpy")
+REPORTED_VERSIONS = ("mmmaskformer", "torch", "mmengine", "mmseg", "timm", "numpy")
 LOGGED = re.compile(r"Iter\((train|val|test)\)\s+\[\s*(\d+)/(\d+)\]\s+(.*)")
 
 
@@ -93,7 +93,7 @@ def main() -> None:
         "config": CONFIG,
         "checkpoint": str(checkpoint),
         "pictures": folders["pictures"],
-        "versions": {"mmmaskformer": __version__} | {name: version(name) for name in REPORTED_VERSIONS},
+        "versions": {name: import_module(name).__version__ for name in REPORTED_VERSIONS},
         "threads": torch.get_num_threads(),
     }
     with atomic_open(work_dir / "summary.json", "w", encoding="utf-8") as file:

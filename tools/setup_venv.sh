@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Makes the virtual environment that quickstart.sh and run_tests.sh use, or finds it up to date.
 # Prints its python on stdout, progress on stderr:  python=$(bash tools/setup_venv.sh)
-# MMMASKFORMER_VENV names another folder than .venv in the checkout; PYTHON another interpreter to make it with.
+# MMMASKFORMER_VENV names another folder than .venv in the checkout; PYTHON another interpreter to make it with;
+# MMMASKFORMER_STACK=onedl takes the maintained forks of MMEngine, MMSegmentation and MMDetection.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${MMMASKFORMER_VENV:-$root/.venv}
 python=$venv/bin/python
 log=$venv/install.log
 stamp=$venv/mmmaskformer.installed
+stack=${MMMASKFORMER_STACK:-official}
 # An editable install follows the source by itself; only what pip reads asks for installing anew.
-wanted=$(cat "$root/pyproject.toml" "$root/setup.py" <(echo "$root") | sha256sum)
+wanted=$(cat "$root/pyproject.toml" "$root/setup.py" "${BASH_SOURCE[0]}" <(echo "$root $stack") | sha256sum)
 
 say() { echo "$*" >&2; }
 
@@ -38,6 +40,30 @@ step() {
     say "  done in $((SECONDS - start)) s"
 }
 
+# The forks have the packages of the official wheels under other names, so no requirement on an official name may reach
+# pip: neither ours nor mmcv-lite's. What mmcv-lite needs besides comes with the forks.
+install_onedl() {
+    local pip=("$python" -m pip install -q --no-compile)
+    "${pip[@]}" --no-build-isolation --no-deps -e "$root" mmcv-lite==2.1.0
+    "$python" - >"$venv/requirements.txt" <<'END'
+from importlib.metadata import requires
+from pip._vendor.packaging.requirements import Requirement
+for requirement in map(Requirement, requires("mmmaskformer")):
+    wanted = any(requirement.marker is None or requirement.marker.evaluate({"extra": e}) for e in ("demo", "test"))
+    if wanted and requirement.name not in ("mmengine", "mmsegmentation", "mmdet"):
+        requirement.marker = None
+        print(requirement)
+END
+    "${pip[@]}" -r "$venv/requirements.txt" \
+        onedl-mmengine==0.10.12 onedl-mmsegmentation==1.4.2 onedl-mmdetection==3.5.1
+}
+
+install_official() {
+    exec "$python" -m pip install -q --no-compile --no-build-isolation -e "$root[lite,demo,test]"
+}
+
+case $stack in official | onedl) ;; *) say "error: MMMASKFORMER_STACK is '$stack', not official or onedl" && exit 2 ;; esac
+
 if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     say "environment $venv is up to date"
 else
@@ -47,7 +73,7 @@ else
     step "[2/3] build tools" "10 s" "$python" -m pip install -q "setuptools>=64,<82" wheel
     # Bytecode is left to the first import, which makes it for what is imported only.
     step "[3/3] mmmaskformer and what it needs: PyTorch, MMEngine, MMSegmentation, MMDetection" "2 min" \
-        "$python" -m pip install -q --no-compile --no-build-isolation -e "$root[lite,demo,test]"
+        "install_$stack"
     echo "$wanted" >"$stamp"
 fi
 echo "$python"

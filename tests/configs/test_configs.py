@@ -251,7 +251,7 @@ def test_test_images_are_resized_and_padded_as_the_recipe_says(name: str) -> Non
     assert (resize["scale"], resize["max_size"]) == (data.short_side, data.test_max_size)
     assert not any(step["type"] == "Pad" for step in cfg.test_dataloader.dataset.pipeline)
     preprocessor = built(name).data_preprocessor
-    assert preprocessor.channel_conversion
+    assert cfg.model.data_preprocessor.bgr_to_rgb
     assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
     assert cfg.model.data_preprocessor.std == [58.395, 57.12, 57.375]
     assert (preprocessor.pad_val, preprocessor.test_cfg) == (0, dict(size_divisor=32))
