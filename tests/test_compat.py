@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from tiny import environment
 
 from mmmaskformer.errors import UserError
 
-HAS_OPS = hasattr(sys.modules["mmcv._ext"], "__file__")  # conftest.py has imported the package
+HAS_OPS = hasattr(import_module("mmcv._ext"), "__file__")  # conftest.py has imported the package
 
 
 def run(code: str, **env: str) -> subprocess.CompletedProcess:
