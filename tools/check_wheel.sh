@@ -13,6 +13,7 @@ folder=$(cd "$1" && pwd)
 python=$folder/venv/bin/python
 config=maskformer_efficientnet-lite0_shapes.py
 unset PYTHONPATH
+cd "$folder/work" # away from the checkout, which Python would look into first
 
 # What is installed of the package, with hashes, but for what pip writes itself.
 installed() {
@@ -35,7 +36,6 @@ step install the wheel
 "$python" -m pip install -q click colorama model-index pandas tabulate rich requests
 installed >"$folder/wheel.txt"
 
-cd "$folder/work"
 export SHAPES_ROOT=$folder/shapes PATH=$folder/venv/bin:$PATH
 small=(train_cfg.max_iters=2 train_cfg.val_interval=2)
 for split in train val test; do
