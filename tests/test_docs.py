@@ -24,7 +24,6 @@ test_evaluator = [val_evaluator, dict(type="mmmaskformer.SemanticPQMetric")]
 tta_model = dict(type="mmmaskformer.SemanticTTAModel")
 """
 PQ_ALONE = "test_evaluator = dict(_delete_=True, **_base_.test_evaluator[0])"
-SHELL = ("tools/quickstart.sh", "tools/run_tests.sh")
 
 
 class Parser(Exception):
@@ -59,7 +58,7 @@ def test_a_command_in_the_documentation_is_one_that_the_tool_understands(command
     assert (ROOT / command.tool).is_file()
     for name in filter(lambda name: name.startswith(("configs/", "tests/")), command.arguments):
         assert (ROOT / name).exists()
-    if command.tool in SHELL:
+    if command.tool.endswith(".sh"):  # reads its arguments itself; launchers count as the tool that they start
         return
     if "--help" in command.arguments:
         return
