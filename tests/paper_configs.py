@@ -36,6 +36,24 @@ def head_of(model: nn.Module) -> nn.Module:
     return model.decode_head if hasattr(model, "decode_head") else model.panoptic_head
 
 
+def make_thin(backbone: Config, head: Config) -> None:
+    """An eighth of the paper's channels and the depth of its smallest model; the small models stay as they are."""
+    if backbone.type.endswith("SwinTransformer"):
+        backbone.update(embed_dims=backbone.embed_dims // 4, depths=(2, 2, 2, 2))
+        head.in_channels = [channels // 4 for channels in head.in_channels]
+    elif backbone.type in ("ResNet", "ResNetV1c"):
+        backbone.update(depth=50, base_channels=8, stem_channels=backbone.get("stem_channels", 64) // 8)
+        head.in_channels = [channels // 8 for channels in head.in_channels]
+        # Without pretrained weights its last norm of each block starts at 0, where a frozen one would stay.
+        backbone.zero_init_residual = False
+    if head.channels == 256:
+        head.channels = 32
+        head.pixel_decoder.norm_groups = 4
+        for transformer in (head.get("transformer_decoder"), head.pixel_decoder.get("encoder")):
+            if transformer is not None:
+                transformer.update(feedforward_channels=64, num_layers=2)
+
+
 def transform(pipeline: list[dict], kind: str) -> dict:
     """The one transform of this type."""
     (found,) = [step for step in pipeline if step["type"] == kind]

@@ -49,8 +49,9 @@ install_onedl() {
 from importlib.metadata import requires
 from pip._vendor.packaging.requirements import Requirement
 for requirement in map(Requirement, requires("mmmaskformer")):
-    wanted = any(requirement.marker is None or requirement.marker.evaluate({"extra": e}) for e in ("demo", "test"))
-    if wanted and requirement.name not in ("mmengine", "mmsegmentation", "mmdet"):
+    extras = ("demo", "test", "export")  # `test` asks for `export` by our own name
+    wanted = any(requirement.marker is None or requirement.marker.evaluate({"extra": extra}) for extra in extras)
+    if wanted and requirement.name not in ("mmmaskformer", "mmengine", "mmsegmentation", "mmdet"):
         requirement.marker = None
         print(requirement)
 END

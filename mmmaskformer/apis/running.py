@@ -17,6 +17,7 @@ from mmmaskformer.engine.distributed import end_with_launcher, has_gpu, init_cpu
 from mmmaskformer.errors import UserError
 
 CPU_AMP = "mmmaskformer.CPUAmpOptimWrapper"
+OUR_TTA, STOCK_TTA = "mmmaskformer.SemanticTTAModel", ("SegTTAModel", "mmseg.SegTTAModel")
 
 
 def use_amp(cfg: Config) -> None:
@@ -103,7 +104,12 @@ def use_tta(cfg: Config) -> None:
     if "tta_pipeline" not in cfg:
         raise UserError("--tta needs a tta_pipeline in the config, with the scales and flips to average over")
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-    tta_model = cfg.get("tta_model") or dict(type="mmmaskformer.SemanticTTAModel")
+    tta_model = cfg.get("tta_model") or dict(type=OUR_TTA)
+    head = cfg.model.get("decode_head") or {}
+    if tta_model["type"] in STOCK_TTA and str(head.get("type")).startswith("mmmaskformer."):
+        # What stands in the runtime that every mmseg config inherits. It takes MaskFormer's probabilities for logits.
+        print_log(f"tta_model: {OUR_TTA} in place of {tta_model['type']}, which would put a softmax on probabilities")
+        tta_model = {**tta_model, "type": OUR_TTA}
     cfg.model = dict(tta_model, module=cfg.model)
 
 

@@ -117,7 +117,7 @@ def describe_backbone(state: Mapping[str, Tensor], prefix: str = "backbone.") ->
             return _describe_resnet(shapes)
     except KeyError as error:
         raise UserError(f"{prefix}{error.args[0]} is missing: the checkpoint is not whole") from error
-    some = ", ".join(list(shapes)[:3]) or "nothing"
+    some = ", ".join(list(shapes)[:3])
     raise UserError(
         f"a config can be made for ResNet and SwinTransformer alone, and the backbone holds {some}: give the model's "
         "config with --config"

@@ -22,8 +22,8 @@ from .classes import known_classes, named_classes
 from .configs import NUM_THINGS, Settings, make_config, release_settings
 from .fitting import check_fit, shapes_of
 from .hf_config import class_names, read_settings
-from .keymap import Conversion
-from .reading import FORMATS, Checkpoint, find_format
+from .keymap import Conversion, listed
+from .reading import BACKBONES, FORMATS, Checkpoint, find_format
 
 TASKS = ("semantic", "panoptic")
 DETECTRON2_CLASSES = "sem_seg_head.predictor.class_embed.bias"
@@ -94,16 +94,18 @@ def to_ours(checkpoint: Checkpoint, options: Options | None = None) -> Model:
     if options.source not in (None, format):
         raise UserError(
             f"--from {options.source}: {checkpoint.path} is of the format {format!r}; its first keys are "
-            f"{', '.join(list(checkpoint.weights)[:3])}"
+            f"{listed(list(checkpoint.weights))}"
         )
     if format == "backbone":
-        raise UserError(
-            f"{checkpoint.path} is a backbone without a head, from {', '.join(list(checkpoint.weights)[:3])}"
-        )
+        raise UserError(f"{checkpoint.path} is a backbone without a head: {listed(list(checkpoint.weights))}")
+    if not any(key.startswith(BACKBONES[format]) for key in checkpoint.weights):
+        raise UserError(f"{checkpoint.path} is half a model, without a backbone: {listed(list(checkpoint.weights))}")
     head = _target_head(checkpoint, format, options)
     conversion = _convert(checkpoint, format, head)
     sizes = describe_head(conversion.weights, head)
     num_things = _num_things(checkpoint, sizes.num_classes, options) if head == "panoptic_head" else None
+    if num_things is None and options.num_things is not None:
+        raise UserError(f"--num-things {options.num_things}: {checkpoint.path} is semantic; add --task panoptic")
 
     if options.config is not None:
         config, settings = options.config, read_config(options.config, head)

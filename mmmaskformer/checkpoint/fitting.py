@@ -15,7 +15,8 @@ from torch.overrides import TorchFunctionMode
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
-LISTED = 3
+from .keymap import listed
+
 COMPUTED = ("num_batches_tracked", "relative_position_index")
 # Which option of the model's config decides over a tensor; the first that fits is named.
 OPTIONS = [
@@ -94,9 +95,9 @@ def check_fit(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...
         (missing, f"needs {len(missing)} tensors that the checkpoint lacks"),
     ):
         if problems:
-            raise UserError(f"{whose} {what}: {_first(problems)}")
+            raise UserError(f"{whose} {what}: {listed(problems)}")
     if other:
-        raise UserError(f"{len(other)} of {len(found)} tensors have another shape: {_first(other, '; ')}")
+        raise UserError(f"{len(other)} of {len(found)} tensors have another shape: {listed(other, '; ')}")
 
 
 def _option(key: str, table: list[tuple[str, str]]) -> str:
@@ -104,7 +105,3 @@ def _option(key: str, table: list[tuple[str, str]]) -> str:
         if match := re.match(pattern, key):
             return option.format(*match.groups())
     return key.split(".")[0]
-
-
-def _first(problems: list[str], separator: str = ", ") -> str:
-    return separator.join(problems[:LISTED]) + (f"{separator}..." if len(problems) > LISTED else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -127,7 +127,7 @@ class KeyMap:
             rule, binding = self.rules[index], dict(items)
             missing = [_expand(part, binding) for number, part in enumerate(rule.parts) if number not in values]
             if missing:
-                raise UserError(f"{_listed(missing)} is missing beside its siblings: the checkpoint is not whole")
+                raise UserError(f"{listed(missing)} is missing beside its siblings: the checkpoint is not whole")
             parts = [values[number] for number in range(len(rule.parts))]
             value = parts[0] if len(parts) == 1 else torch.cat(parts)
             key = _expand(rule.ours, binding)
@@ -160,14 +160,9 @@ class KeyMap:
             _count(result, rule.ours, _shown(rule.parts), rule, 1)
         if unknown:
             raise UserError(
-                f"{len(unknown)} of {len(state)} keys have no counterpart in {self.owner}: {_listed(unknown)}"
+                f"{len(unknown)} of {len(state)} keys have no counterpart in {self.owner}: {listed(unknown)}"
             )
         return result
-
-    def their_name(self, key: str) -> str:
-        """Their name for our ``key``, or the key itself where they have none."""
-        hit = self._find(key, self._ours)
-        return key if hit is None else _expand(self.rules[hit[0]].parts[0], hit[2])
 
     @staticmethod
     def _find(key: str, patterns: list[list[tuple]]) -> tuple[int, int, dict[str, str]] | None:
@@ -184,7 +179,7 @@ class KeyMap:
     @staticmethod
     def _refuse_unknown(unknown: list[str], total: int, owner: str) -> None:
         if unknown:
-            raise UserError(f"{len(unknown)} of {total} keys are not of {owner}: {_listed(unknown)}")
+            raise UserError(f"{len(unknown)} of {total} keys are not of {owner}: {listed(unknown)}")
 
 
 def _pattern(template: str) -> tuple[re.Pattern, dict[str, int]]:
@@ -229,5 +224,6 @@ def _leave_out(key: str, extras: list[tuple[str, str]], result: Conversion) -> b
     return False
 
 
-def _listed(keys: list[str]) -> str:
-    return ", ".join(keys[:LISTED]) + (", ..." if len(keys) > LISTED else "")
+def listed(things: Sequence[str], separator: str = ", ") -> str:
+    """The first few, for a message."""
+    return separator.join(things[:LISTED]) + (f"{separator}..." if len(things) > LISTED else "")

@@ -42,6 +42,14 @@ NAMES = [
     ("mask_embed.0.{name}", "mask_embed.layers.0.{name}"),
     ("mask_embed.2.{name}", "mask_embed.layers.1.{name}"),
     ("mask_embed.4.{name}", "mask_embed.layers.2.{name}"),
+    # mmdet 2, before whose end one of the published files is dated. Read alone: for ours the rules above come first.
+    ("pixel_decoder.encoder.layers.{i}.attentions.0.attn.{name}", "pixel_decoder.encoder.layers.{i}.self_attn.{name}"),
+    ("pixel_decoder.encoder.layers.{i}.ffns.0.layers.0.0.{name}", "pixel_decoder.encoder.layers.{i}.linear1.{name}"),
+    ("pixel_decoder.encoder.layers.{i}.ffns.0.layers.1.{name}", "pixel_decoder.encoder.layers.{i}.linear2.{name}"),
+    ("transformer_decoder.layers.{i}.attentions.0.attn.{name}", "transformer_decoder.layers.{i}.self_attn.{name}"),
+    ("transformer_decoder.layers.{i}.attentions.1.attn.{name}", "transformer_decoder.layers.{i}.multihead_attn.{name}"),
+    ("transformer_decoder.layers.{i}.ffns.0.layers.0.0.{name}", "transformer_decoder.layers.{i}.linear1.{name}"),
+    ("transformer_decoder.layers.{i}.ffns.0.layers.1.{name}", "transformer_decoder.layers.{i}.linear2.{name}"),
 ]
 
 

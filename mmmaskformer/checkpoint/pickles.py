@@ -17,6 +17,8 @@ def _bytes_of(text: str, encoding: str) -> bytes:
     return text.encode(encoding)
 
 
+BEGINNING = 16  # bytes of a file that are shown
+
 # All that a pickle may look up. NumPy rebuilds arrays and scalars with functions whose modules its major versions name
 # differently; they are taken from NumPy itself, so that nothing is imported because a file says so.
 _ARRAY = np.zeros(1)
@@ -34,12 +36,16 @@ ALLOWED = {
 }
 
 
+class _Refused(Exception):
+    """Names what a file asks for."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Numbers, strings, lists, dicts and tuples need no looking up; all else must be in ``ALLOWED``."""
 
     def find_class(self, module: str, name: str) -> Any:
         if f"{module}.{name}" not in ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise _Refused(f"{module}.{name}")
         return ALLOWED[f"{module}.{name}"]
 
 
@@ -52,13 +58,19 @@ def load_pickle(path: str | os.PathLike) -> Any:
     try:
         with open(path, "rb") as file:
             return _ArraysOnly(file, encoding="latin1").load()
-    except pickle.UnpicklingError as error:
-        reason = str(error)
-        if reason.startswith("it asks for"):
-            raise UserError(
-                f"{path} is refused: {reason}, and a checkpoint is read only if it holds nothing but arrays in lists, "
-                "tuples and dicts"
-            ) from error
-        raise UserError(f"{path} is not a whole pickle: {reason}") from error
-    except (EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError, MemoryError) as error:
-        raise UserError(f"{path} is not a whole pickle: {str(error) or type(error).__name__}") from error
+    except _Refused as error:
+        raise UserError(
+            f"{path} is refused: it asks for {error}, and a checkpoint is read only if it holds nothing but arrays in "
+            "lists, tuples and dicts"
+        ) from error
+    except Exception as error:  # a damaged pickle can make the unpickler raise anything
+        raise UserError(f"{path} {_what_it_is(path)}: {str(error) or type(error).__name__}") from error
+
+
+def _what_it_is(path: str | os.PathLike) -> str:
+    """What to say of a file that is no pickle that could be read."""
+    with open(path, "rb") as file:
+        start = file.read(BEGINNING)
+    if start.startswith(pickle.PROTO):
+        return "is not a whole pickle"
+    return f"is no file of weights (it begins with {start!r}), or not a whole pickle"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,21 +13,32 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from mmmaskformer.errors import UserError
 
+from .keymap import listed
 from .pickles import load_pickle
 
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch wrote first before it wrote zips
 SHARDS = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
-# Parts of names that MaskFormer does not have.
-OTHER_MODELS = {
-    "Mask2Former": {"static_query", "query_feat", "level_embed", "transformer_cross_attention_layers", "level_embeds"},
-    "DETR": {"bbox_embed", "bbox_predictor", "fc_reg", "bbox_attention"},
-}
 FORMATS = ("detectron2", "hf", "mmseg", "mmdet", "mmmaskformer", "backbone")
+# What names look like that MaskFormer does not have.
+OTHER_MODELS = {
+    "Mask2Former": r"\b(static_query|query_feat|level_embeds?|transformer_cross_attention_layers)\b",
+    "DETR": r"\b(bbox_embed|bbox_predictor|bbox_attention|class_labels_classifier)\b|^bbox_head\.(fc_reg|reg_ffn)\.",
+}
+# What the names of heads and of backbones begin with. Ours are called as mmseg's and mmdet's.
+HEADS = {
+    "detectron2": "sem_seg_head.",
+    "hf": "model.transformer_module.",
+    "mmseg": "decode_head.",
+    "mmdet": "panoptic_head.",
+}
+BACKBONES = dict.fromkeys(FORMATS, "backbone.") | {"hf": "model.pixel_level_module.encoder."}
+OWN_MODULES = r"(pixel_decoder|transformer_decoder|query_embed|cls_embed|class_embed|mask_embed|classifier)\."
 
 
 @dataclass
@@ -81,32 +93,37 @@ def find_format(checkpoint: Checkpoint) -> str:
     """One of ``FORMATS``, by the names of the weights.
 
     Raises:
-        UserError: the weights are of another model, or of none that is known.
+        UserError: the weights are of another model, of none that is known, or of half a model; names the first.
     """
-    keys = list(checkpoint.weights)
+    keys, path = list(checkpoint.weights), checkpoint.path
+    for model, signs in OTHER_MODELS.items():
+        signed = [key for key in keys if re.search(signs, key)]
+        if signed:
+            raise UserError(f"{path} is of {model} and not of MaskFormer: it has {listed(signed)}")
     kind = checkpoint.config.get("model_type")
     if kind not in (None, "maskformer"):
-        raise UserError(f"{checkpoint.path}: config.json is of a {kind!r}, not of a 'maskformer'")
-    for model, signs in OTHER_MODELS.items():
-        signed = [key for key in keys if signs & set(key.split("."))]
-        if signed:
-            raise UserError(f"{checkpoint.path} is of {model} and not of MaskFormer: it has {', '.join(signed[:3])}")
-    if any(key.startswith("sem_seg_head.") for key in keys):
-        return "detectron2"
-    if any(key.startswith(("model.pixel_level_module.", "model.transformer_module.")) for key in keys):
-        return "hf"
-    for prefix, project in (("decode_head.", "mmseg"), ("panoptic_head.", "mmdet")):
-        if any(key.startswith(prefix) for key in keys):
-            theirs = any(
-                key.startswith((f"{prefix}cls_embed.", f"{prefix}pixel_decoder.mask_feature.")) for key in keys
-            )
-            return project if theirs else "mmmaskformer"
-    if any(key.startswith("backbone.") for key in keys):
+        raise UserError(f"{path} is not of MaskFormer: config.json says {kind!r}; its first keys are {listed(keys)}")
+    if any(key.startswith(("pixel_level_module.", "transformer_module.")) for key in keys):
+        raise UserError(f"{path} is half a model: Hugging Face's MaskFormerModel, without heads; it has {listed(keys)}")
+    for format, head in HEADS.items():
+        if found := [key for key in keys if key.startswith(head)]:
+            return _whose_head(path, head, found) if format in ("mmseg", "mmdet") else format
+    if found := [key for key in keys if key.startswith(tuple(BACKBONES.values()))]:
+        if others := [key for key in keys if key not in found]:
+            raise UserError(f"{path} is of another model than MaskFormer: beside a backbone it has {listed(others)}")
         raise UserError(
-            f"{checkpoint.path} is half a model: a backbone without a head, from {keys[0]} to {keys[-1]}; for init_cfg "
-            'it needs no conversion: dict(type="Pretrained", checkpoint=..., prefix="backbone.")'
+            f"{path} is half a model: a backbone without a head, from {found[0]} to {found[-1]}; mmseg's and mmdet's "
+            'need no conversion for init_cfg: dict(type="Pretrained", checkpoint=..., prefix="backbone.")'
         )
     return "backbone"
+
+
+def _whose_head(path: Path, head: str, keys: list[str]) -> str:
+    if not any(re.match(OWN_MODULES, key.removeprefix(head)) for key in keys):
+        raise UserError(f"{path} is of another model than MaskFormer: its head has {listed(keys)}")
+    if any(key.startswith((f"{head}cls_embed.", f"{head}pixel_decoder.mask_feature.")) for key in keys):
+        return "mmseg" if head == "decode_head." else "mmdet"
+    return "mmmaskformer"
 
 
 def as_tensor(value: Any) -> Tensor | None:
@@ -125,29 +142,21 @@ def _read_file(path: Path) -> Any:
         if start[:2] == b"PK" or start == LEGACY_TORCH:
             return torch.load(path, map_location="cpu", weights_only=True)
         if start[8:9] == b"{":
-            return _read_safetensors(path)
+            return load_file(path)
     except pickle.UnpicklingError as error:
         asks = str(error).partition("GLOBAL ")[2].split(" ")[0]
         what = f"it asks for {asks}" if asks else str(error).splitlines()[0]
         raise UserError(
             f"{path} is refused: {what}, and a checkpoint is read only if it is whole and holds weights alone"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except Exception as error:  # a damaged file can make the readers raise anything
+        if "TorchScript" in str(error):
+            raise UserError(f"{path} is a TorchScript program: convert the checkpoint that it was made from") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
         raise UserError(f"checkpoint {path} cannot be read, is the file whole? {reason}") from error
     if not start:
         raise UserError(f"checkpoint {path} is empty")
     return load_pickle(path)
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise UserError(f"checkpoint {path} cannot be read, is the file whole? {error}") from error
 
 
 def _read_folder(folder: Path) -> Checkpoint:

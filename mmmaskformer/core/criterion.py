@@ -92,6 +92,8 @@ class MaskCriterion(BaseModule):
         self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
         self.box_losses: Sequence[BoxLoss] = nn.ModuleList(MODELS.build(loss) for loss in box_losses)
 
+    # Each batch has another number of segments, which a compiler would compile for again and again.
+    @torch.compiler.disable
     def forward(self, predictions: MaskPredictions, targets: SegmentTargets) -> dict[str, Tensor]:
         """Weighted losses by name.
 

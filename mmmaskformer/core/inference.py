@@ -42,6 +42,7 @@ def semantic_scores(predictions: MaskPredictions, size: tuple[int, int], layer: 
     return torch.einsum("bqk,bqhw->bkhw", class_probabilities(predictions.class_logits[layer]), logits.sigmoid_())
 
 
+@torch.compiler.disable
 @torch.no_grad()
 def label_map(
     predictions: MaskPredictions,

@@ -34,6 +34,7 @@ class Instances:
         return len(self.labels)
 
 
+@torch.compiler.disable
 @torch.no_grad()
 def instance_predictions(
     predictions: MaskPredictions,

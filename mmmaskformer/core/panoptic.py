@@ -36,6 +36,7 @@ class PanopticSegments:
         return len(self.labels)
 
 
+@torch.compiler.disable
 @torch.no_grad()
 def panoptic_segments(
     predictions: MaskPredictions,
@@ -87,6 +88,7 @@ def panoptic_segments(
     return _merge_stuff(winner, labels, scores, survives, num_things)
 
 
+@torch.compiler.disable
 @torch.no_grad()
 def detr_segments(
     predictions: MaskPredictions,

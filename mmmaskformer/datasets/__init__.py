@@ -8,7 +8,7 @@ from mmmaskformer.datasets.loading import LoadWideAnnotations
 from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
 from mmmaskformer.datasets.panoptic_loading import LoadPanopticAnnotations
 from mmmaskformer.datasets.pennfudan import PennFudanDataset
-from mmmaskformer.datasets.shapes import ShapesDataset, ShapesPanopticDataset
+from mmmaskformer.datasets.shapes import LongTailedShapesDataset, ShapesDataset, ShapesPanopticDataset
 
 __all__ = [
     "ADE20KFullDataset",
@@ -19,6 +19,7 @@ __all__ = [
     "LoadADE20KLabelMap",
     "LoadPanopticAnnotations",
     "LoadWideAnnotations",
+    "LongTailedShapesDataset",
     "PennFudanDataset",
     "ShapesDataset",
     "ShapesPanopticDataset",

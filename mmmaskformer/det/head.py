@@ -177,10 +177,15 @@ class MaskFormerPanopticHead(MaskTransformer):
                 drop_uncertain_pixels=self.test_cfg["filter_low_score"],
                 **options,
             )
-        ids = panoptic_ids(segments, self.num_things_classes)
-        code = torch.cat([ids, ids.new_full((1,), self.num_classes)])[segments.index_map]
-        sample.pred_panoptic_seg = PixelData(sem_seg=code[None])
-        sample.pred_segments = InstanceData(ids=ids, labels=segments.labels, scores=segments.scores)
+        add_panoptic(sample, segments, self.num_things_classes, self.num_classes)
+
+
+def add_panoptic(sample: DetDataSample, segments: PanopticSegments, num_things: int, num_classes: int) -> None:
+    """Write segments into a sample: ``pred_panoptic_seg`` in mmdet's code, and ``pred_segments``."""
+    ids = panoptic_ids(segments, num_things)
+    code = torch.cat([ids, ids.new_full((1,), num_classes)])[segments.index_map]
+    sample.pred_panoptic_seg = PixelData(sem_seg=code[None])
+    sample.pred_segments = InstanceData(ids=ids, labels=segments.labels, scores=segments.scores)
 
 
 def panoptic_ids(segments: PanopticSegments, num_things: int) -> Tensor:

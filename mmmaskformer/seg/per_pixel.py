@@ -57,6 +57,7 @@ class PerPixelHead(SemanticHead):
                 losses.update({f"{prefix}{loss.loss_name}": value for prefix, value in zip(prefixes, values)})
         return losses
 
+    @torch.compiler.disable  # as the criterion: the number of segments changes with the batch
     def class_mask_losses(self, layers: Sequence[Tensor], targets: SegmentTargets) -> Tensor:
         """Weighted mask losses (losses, L), a mean over the segments, of class logits read as the classes' masks."""
         images = torch.repeat_interleave(torch.tensor(targets.counts)).to(targets.labels.device)

@@ -56,6 +56,17 @@ def test_tta_averages_maskformers_scores_unless_the_config_says_otherwise() -> N
     assert cfg.test_dataloader.dataset.pipeline == []
 
 
+@pytest.mark.parametrize(
+    "head, expected", [("mmmaskformer.MaskFormerHead", "mmmaskformer.SemanticTTAModel"), ("FCNHead", "SegTTAModel")]
+)
+def test_mmsegs_tta_model_puts_no_softmax_on_our_probabilities(head: str, expected: str) -> None:
+    model = {"decode_head": {"type": head}}
+    data = {"test_dataloader": {"dataset": {"pipeline": [1]}}, "tta_pipeline": []}
+    cfg = Config({"model": model, "tta_model": {"type": "SegTTAModel"}, **data})
+    use_tta(cfg)
+    assert cfg.model.type == expected
+
+
 def test_tta_of_segments_is_refused() -> None:
     with pytest.raises(UserError, match="--tta averages class scores"):
         use_tta(Config({"model": {"panoptic_head": {}}, "tta_pipeline": []}))

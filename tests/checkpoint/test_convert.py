@@ -1,108 +1,16 @@
 """Whole checkpoints of mmseg's and mmdet's own code, and what the options decide."""
 
-import copy
 from pathlib import Path
 
 import pytest
 import torch
-from mmdet.structures import DetDataSample
-from mmengine.config import Config
-from mmengine.hub import get_config
-from mmengine.registry import MODELS, DefaultScope
-from mmengine.runner import Runner, save_checkpoint
-from release import assert_close
-from tiny import CLASSES, make_dataset, write_config
-from torch import nn
 
-from mmmaskformer.apis import load_config
 from mmmaskformer.checkpoint.convert import Options, to_ours, to_theirs
-from mmmaskformer.checkpoint.fitting import shapes_of
-from mmmaskformer.checkpoint.reading import Checkpoint, read_checkpoint
+from mmmaskformer.checkpoint.reading import Checkpoint
 from mmmaskformer.errors import UserError
 
 WIDTH = 32
 NUM_HEADS = Options(num_heads=4)
-
-
-def shrink(model: Config, head: str, **classes: int) -> Config:
-    """mmseg's or mmdet's model with MaskFormer, as published but small."""
-    model.backbone.update(depth=18, base_channels=4, stem_channels=4, init_cfg=None)
-    part = model[head]
-    part.update(in_channels=[4, 8, 16, 32], feat_channels=WIDTH, out_channels=WIDTH, num_queries=8, **classes)
-    part.loss_cls.class_weight = [1.0] * sum(classes.values()) + [0.1]
-    part.positional_encoding.num_feats = WIDTH // 2
-    part.transformer_decoder.num_layers = 2
-    layers = [part.transformer_decoder.layer_cfg]
-    if "encoder" in part.pixel_decoder:
-        part.pixel_decoder.encoder.num_layers = 2
-        part.pixel_decoder.positional_encoding.num_feats = WIDTH // 2
-        layers.append(part.pixel_decoder.encoder.layer_cfg)
-    for layer in layers:
-        for attention in ("self_attn_cfg", "cross_attn_cfg"):
-            if attention in layer:
-                layer[attention].update(embed_dims=WIDTH, num_heads=4)
-        layer.ffn_cfg.update(embed_dims=WIDTH, feedforward_channels=64)
-    return model
-
-
-def build(cfg: Config) -> nn.Module:
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        return MODELS.build(cfg.model)
-
-
-def test_a_checkpoint_of_mmsegs_runner_evaluates_to_the_same_miou(tmp_path: Path) -> None:
-    cfg = load_config(write_config(tmp_path / "tiny.py", make_dataset(tmp_path / "data")))
-    theirs = get_config("mmseg::maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py").model
-    cfg.model = shrink(theirs, "decode_head", num_classes=len(CLASSES))
-    cfg.model.data_preprocessor.update(size=(64, 64))
-    cfg.work_dir = str(tmp_path / "work")
-    runner = Runner.from_cfg(copy.deepcopy(cfg))
-    runner.train()
-    expected = runner.test()
-
-    converted = to_ours(read_checkpoint(tmp_path / "work" / "iter_2.pth"), NUM_HEADS)
-    assert converted.format == "mmseg"
-    assert converted.dataset_meta["classes"] == CLASSES
-    torch.save(dict(state_dict=converted.weights), tmp_path / "ours.pth")
-    cfg.model, cfg.load_from, cfg.experiment_name = converted.config.model, str(tmp_path / "ours.pth"), "ours"
-    assert cfg.model.type == "mmmaskformer.MaskFormerSegmentor"
-    assert Runner.from_cfg(cfg).test() == expected
-
-
-@pytest.mark.parametrize("name", ["maskformer_r50_ms-16xb1-75e_coco", "maskformer_swin-l-p4-w12_64xb1-ms-300e_coco"])
-def test_mmdets_published_models_convert_with_a_config_that_fits(name: str) -> None:
-    shapes = shapes_of(get_config(f"mmdet::maskformer/{name}.py"))
-    weights = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
-    model = to_ours(Checkpoint(Path("model.pth"), weights))
-    assert model.format == "mmdet"
-    head = model.config.model.panoptic_head
-    assert (head.num_things_classes, head.num_stuff_classes, head.num_queries) == (80, 53, 100)
-    assert {key: tuple(value.shape) for key, value in model.weights.items()} == shapes_of(model.config)
-
-
-def test_a_checkpoint_of_mmdets_model_predicts_the_same(tmp_path: Path) -> None:
-    cfg = get_config("mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py")
-    classes = dict(num_things_classes=3, num_stuff_classes=2)
-    shrink(cfg.model, "panoptic_head", **classes)
-    cfg.model.panoptic_fusion_head.update(classes)
-    theirs = build(cfg).eval()
-    meta = dict(classes=list("abcde"), thing_classes=list("abc"), stuff_classes=list("de"))
-    save_checkpoint(dict(state_dict=theirs.state_dict(), meta=dict(dataset_meta=meta)), str(tmp_path / "theirs.pth"))
-    converted = to_ours(read_checkpoint(tmp_path / "theirs.pth"), NUM_HEADS)
-    ours = build(converted.config).eval()
-    ours.load_state_dict(converted.weights)
-    assert converted.num_things == 3
-    images = torch.randn(2, 3, 64, 96)
-    samples = [
-        DetDataSample(metainfo=dict(img_shape=size, ori_shape=size, batch_input_shape=(64, 96)))
-        for size in ((64, 80), (48, 96))
-    ]
-    with torch.no_grad():
-        results = [
-            model.panoptic_head.predict(model.extract_feat(images), copy.deepcopy(samples)) for model in (ours, theirs)
-        ]
-    for mine, other in zip(*results):
-        assert_close(mine, other)
 
 
 @pytest.fixture

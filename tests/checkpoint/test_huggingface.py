@@ -20,7 +20,7 @@ from mmmaskformer.structures import MaskPredictions, SegmentTargets
 os.environ["HF_HUB_OFFLINE"] = "1"
 transformers = pytest.importorskip("transformers")
 
-CLASSES, QUERIES, LAYERS, SIZE = 7, 12, 3, (64, 96)
+CLASSES, SIZE = 7, (64, 96)
 STAGES = dict(out_features=["stage1", "stage2", "stage3", "stage4"])
 BACKBONES = {
     "swin": lambda: transformers.SwinConfig(
@@ -33,28 +33,31 @@ BACKBONES = {
         embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[2, 2, 2, 2], layer_type="basic", **STAGES
     ),
 }
+PUBLISHED = {  # with decoders of the published sizes, too
+    "swin-t": lambda: transformers.SwinConfig(**STAGES),
+    "swin-b": lambda: transformers.SwinConfig(
+        embed_dim=128, depths=[2, 2, 18, 2], num_heads=[4, 8, 16, 32], window_size=12, **STAGES
+    ),
+    "resnet-50": lambda: transformers.ResNetConfig(**STAGES),
+}
 LOSSES = {"loss_cls": "loss_cross_entropy", "loss_mask": "loss_mask", "loss_dice": "loss_dice"}
 
 
 def their_model(backbone: str, classes: int = CLASSES) -> nn.Module:
-    """A tiny model of theirs with random weights, norms and statistics included."""
+    """A model of theirs, tiny or as published, with random weights, norms and statistics included."""
     torch.manual_seed(0)
-    decoder = transformers.DetrConfig(
-        d_model=32,
-        decoder_layers=LAYERS,
-        decoder_attention_heads=4,
-        encoder_attention_heads=4,
-        decoder_ffn_dim=64,
-        num_queries=QUERIES,
-    )
+    decoder, widths = {}, {}
+    if backbone in BACKBONES:
+        decoder = dict(d_model=32, decoder_layers=3, decoder_ffn_dim=64, num_queries=12)
+        decoder.update(decoder_attention_heads=4, encoder_attention_heads=4)
+        widths = dict(fpn_feature_size=32, mask_feature_size=64)
     model = transformers.MaskFormerForInstanceSegmentation(
         transformers.MaskFormerConfig(
-            backbone_config=BACKBONES[backbone](),
-            decoder_config=decoder,
-            fpn_feature_size=32,
-            mask_feature_size=64,
+            backbone_config={**BACKBONES, **PUBLISHED}[backbone](),
+            decoder_config=transformers.DetrConfig(**decoder),
             num_labels=classes,
             use_auxiliary_loss=True,
+            **widths,
         )
     )
     with torch.no_grad():
@@ -88,7 +91,7 @@ class Pair:
             self.predictions = self.ours.decode_head(self.ours.extract_feat(self.images))
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
+@pytest.fixture(scope="module", params=[*BACKBONES, *PUBLISHED])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     return Pair(request.param, tmp_path_factory.mktemp("hub"))
 
@@ -123,7 +126,7 @@ def test_every_layers_losses_agree_behind_the_norm(pair: Pair) -> None:
     last = pair.found.masks_queries_logits, pair.found.class_queries_logits
     theirs = pair.theirs.get_loss_dict(*last, *pair.labels.values(), auxiliary)
     ours = pair.ours.decode_head.criterion(pair.predictions, pair.targets)
-    assert len(ours) == len(theirs) == 3 * LAYERS
+    assert len(ours) == len(theirs) == 3 * pair.theirs.config.decoder_config.decoder_layers
     for name, value in ours.items():
         *layer, kind = name.split(".")
         suffix = "".join(f"_{index.removeprefix('d')}" for index in layer)

@@ -121,7 +121,7 @@ def test_a_checkpoint_of_another_model_is_named(key: str, model: str) -> None:
 
 
 def test_another_model_of_hugging_face_and_half_a_model_are_refused() -> None:
-    with pytest.raises(UserError, match="config.json is of a 'segformer', not of a 'maskformer'"):
+    with pytest.raises(UserError, match="x is not of MaskFormer: config.json says 'segformer'"):
         find_format(Checkpoint(Path("x"), WEIGHTS, config={"model_type": "segformer"}))
     with pytest.raises(UserError, match="half a model: a backbone without a head"):
         find_format(Checkpoint(Path("x"), {"backbone.conv1.weight": torch.ones(1)}))

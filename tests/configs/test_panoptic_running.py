@@ -1,4 +1,7 @@
-"""The panoptic and instance configs train, predict and are evaluated on files in COCO's layout; images are smaller."""
+"""The panoptic and instance configs train, predict and are evaluated on files in COCO's layout; images are smaller.
+
+One of a kind keeps its model's size; those that differ from it in width and depth are thinner.
+"""
 
 import contextlib
 import io
@@ -14,7 +17,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from paper_configs import CONFIGS
+from paper_configs import ALL, CONFIGS, config, make_thin
 
 from mmmaskformer.apis.dataset_info import dataset_type
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
@@ -23,7 +26,7 @@ from mmmaskformer.registry import DATASETS, MODELS
 
 SIDE = 64
 SIZE = (80, 100)
-NAMES = [
+AT_FULL_SIZE = [
     "maskformer_r50_coco-panoptic",
     "maskformer_swin-t_coco-panoptic",
     "maskformer_r50_ade20k-panoptic",
@@ -32,6 +35,7 @@ NAMES = [
     "maskformer_efficientnet-lite0_pennfudan",
     "peers/mmdet-maskformer_efficientnet-lite0_pennfudan",
 ]
+NAMES = [name.removesuffix(".py") for name in ALL if config(name).default_scope == "mmdet"]
 
 
 def write_panoptic(folder: Path, metainfo: dict) -> None:
@@ -89,7 +93,9 @@ def small_config(name: str, folder: Path) -> Config:
     init_default_scope(cfg.default_scope)
     cfg.model.backbone.pop("init_cfg", None)
     cfg.model.backbone.pop("pretrained", None)
-    if cfg.model.backbone.type == "ResNet":
+    if name not in AT_FULL_SIZE:
+        make_thin(cfg.model.backbone, cfg.model.panoptic_head)
+    elif cfg.model.backbone.type == "ResNet":
         # Without pretrained weights mmdet starts the last norm of each block at 0, where a frozen one would stay.
         cfg.model.backbone.zero_init_residual = False
     kind = dataset_type(cfg.train_dataloader.dataset)
@@ -100,6 +106,7 @@ def small_config(name: str, folder: Path) -> Config:
     truth = "instances.json" if "instance" in name else "panoptic.json"
     for dataloader in (cfg.train_dataloader, cfg.val_dataloader):
         dataset = dataloader.dataset
+        dataset.pop("generate", None)
         folders = dict(img="images", seg="panoptic", sem="semantic")
         prefix = {key: folders[key] for key in dataset.data_prefix}
         dataset.update(data_root=str(folder), ann_file=truth, data_prefix=prefix)

@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
-from paper_configs import ALL, CONFIGS, config
+from paper_configs import ALL, CONFIGS, config, make_thin
 
 from mmmaskformer.apis.dataset_info import dataset_classes
 
@@ -43,24 +43,6 @@ def write_files(root: Path, dataset: Config) -> None:
         cv2.imwrite(str(labels / f"{index}{label_suffix}"), np.kron(blocks, np.ones((20, 20), dtype=dtype)))
 
 
-def make_thin(model: Config) -> None:
-    """An eighth of the paper's channels and the depth of its smallest model; the small models stay as they are."""
-    backbone, head = model.backbone, model.decode_head
-    if backbone.type == "mmseg.SwinTransformer":
-        backbone.update(embed_dims=backbone.embed_dims // 4, depths=(2, 2, 2, 2))
-        head.in_channels = [channels // 4 for channels in head.in_channels]
-    elif backbone.type in ("ResNet", "ResNetV1c"):
-        backbone.update(depth=50, base_channels=8, stem_channels=backbone.get("stem_channels", 64) // 8)
-        head.in_channels = [channels // 8 for channels in head.in_channels]
-        # Without pretrained weights mmseg starts the last norm of each block at 0, where a frozen one would stay.
-        backbone.zero_init_residual = False
-    if head.channels == 256:
-        head.channels = 32
-        head.pixel_decoder.norm_groups = 4
-        if "transformer_decoder" in head:
-            head.transformer_decoder.update(feedforward_channels=64, num_layers=2)
-
-
 def small_config(name: str, root: Path) -> Config:
     """The config on files below ``root`` with crops of 64 pixels, and without weights that would be downloaded."""
     cfg = Config.fromfile(CONFIGS / name)
@@ -69,7 +51,7 @@ def small_config(name: str, root: Path) -> Config:
         cfg.model.backbone.pretrained = None
     else:
         cfg.model.backbone.init_cfg = None
-        make_thin(cfg.model)
+        make_thin(cfg.model.backbone, cfg.model.decode_head)
     factor = min(cfg.model.data_preprocessor.size) // SIDE
     cfg.model.data_preprocessor.size = shrunk(cfg.model.data_preprocessor.size, factor)
     pipelines = [cfg.tta_pipeline]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmmaskformer.datasets import ShapesDataset, ShapesPanopticDataset
 from mmmaskformer.datasets.shapes import CLASSES, STUFF, THINGS, ShapesOptions, draw_scene, generate_shapes
-from mmmaskformer.datasets.shapes.generate import PALETTE
+from mmmaskformer.datasets.shapes.vocabulary import PLAIN
 from mmmaskformer.errors import UserError
 
 SMALL = ShapesOptions(train=6, val=3, height=64, width=80)
@@ -79,7 +79,7 @@ def test_categories_list_things_before_stuff_with_the_palette_s_colours(folder):
     categories = json.loads((folder / "panoptic_val.json").read_text())["categories"]
     assert [c["name"] for c in categories] == [*THINGS, *STUFF]
     assert [c["isthing"] for c in categories] == [1] * 5 + [0] * 5
-    assert [c["color"] for c in categories] == PALETTE and len({tuple(colour) for colour in PALETTE}) == 10
+    assert [c["color"] for c in categories] == PLAIN.palette and len({tuple(colour) for colour in PLAIN.palette}) == 10
 
 
 def test_pictures_hold_every_class_overlaps_and_no_flat_region():

@@ -28,13 +28,26 @@ def config(tmp_path):
 
 def test_models_are_compared_with_speed_accuracy_json_and_plot(config, tmp_path):
     checkpoint = segmenter.write_checkpoint(tmp_path / "small.pth", config, num_classes=3)
-    options = ["--speed", "--runs", "1", "--threads", "1", "--json", "all.json", "--plot", "all.png"]
+    options = [
+        "--speed",
+        "--train-speed",
+        "2",
+        "--runs",
+        "1",
+        "--threads",
+        "1",
+        "--json",
+        "all.json",
+        "--plot",
+        "all.png",
+    ]
     result = run_tool(TOOL, str(config), "--checkpoints", str(checkpoint), *options, cwd=tmp_path)
     assert result.returncode == 0, result.stdout
     (row,) = json.loads((tmp_path / "all.json").read_text())["models"]
     assert row["crop"] == [64, 64] and row["flops"] >= row["flops_as_run"] > 0
     assert row["images_per_second"] > 0 and row["peak_megabytes"] >= 0 and 0 <= row["mIoU"] <= 100
-    assert "| model | crop | params | FLOPs | as run | images/s | peak memory | mIoU |" in result.stdout
+    assert row["training_seconds"] > 0
+    assert "| model | crop | params | FLOPs | as run | images/s | peak memory | s/iteration | mIoU |" in result.stdout
     assert "| small | 64x64 |" in result.stdout
     assert Image.open(tmp_path / "all.png").size == (1200, 750)
 
@@ -52,6 +65,12 @@ def test_the_rows_of_the_papers_tables_say_the_papers_figures_beside_ours(compar
     assert [row["model"] for row in table] == ["DeepLabV3+ R50c", "MaskFormer R50"]
     assert all(abs(row["flops_difference"]) < 0.03 for row in table)
     assert compare.markdown(table).splitlines()[-1].endswith("| 41M | 53G | -1.0% | 44.5 | 46.7 |")
+
+
+def test_every_row_of_the_papers_tables_has_its_config(compare):
+    rows = [*compare.TABLE_1, *compare.TABLE_3]
+    for config in (row.config if "::" in row.config else str(compare.CONFIGS / row.config) for row in rows):
+        assert compare.read_config(config).model
 
 
 def test_a_row_whose_config_is_not_there_is_left_out_with_the_reason(compare, capsys):

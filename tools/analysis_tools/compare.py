@@ -28,7 +28,7 @@ from paper_rows import TABLE_1, TABLE_1_COLUMNS, TABLE_3, TABLE_3_COLUMNS, TABLE
 
 from mmmaskformer import apis
 from mmmaskformer.apis.complexity import complexity, input_size, new_sample
-from mmmaskformer.apis.measure import median_seconds, peak_megabytes
+from mmmaskformer.apis.measure import median_seconds, peak_megabytes, training_seconds
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
 
@@ -40,6 +40,7 @@ COLUMNS = [
     ("model", "model", "{}"), ("crop", "crop", "{0[0]}x{0[1]}"), ("params", "parameters", "{:.1f}M"),
     ("FLOPs", "flops", "{:.1f}G"), ("as run", "flops_as_run", "{:.1f}G"),
     ("images/s", "images_per_second", "{:.2f}"), ("peak memory", "peak_megabytes", "{:.0f} MB"),
+    ("s/iteration", "training_seconds", "{:.2f}"),
     *((name, name, "{:.1f}") for name in ACCURACY),
     ("paper: params", "paper_parameters", "{}M"), ("paper: FLOPs", "paper_flops", "{}G"),
     ("difference", "flops_difference", "{:+.1%}"),
@@ -69,7 +70,7 @@ def compare(
         "flops": cost.multiply_adds / 1e9,
         "flops_as_run": cost.multiply_adds_as_run / 1e9,
     }
-    if args.speed:
+    if args.speed or args.train_speed:
         row |= measure_in_own_process(config, size, args)
     if checkpoint is not None:
         row |= evaluate(cfg, checkpoint)
@@ -79,7 +80,8 @@ def compare(
 def measure_in_own_process(config: str, size: tuple[int, int], args: argparse.Namespace) -> dict:
     """Run this script for one model: what another has left in memory does not count."""
     command = [sys.executable, __file__, config, "--measure", "--size", *map(str, size), "--runs", str(args.runs)]
-    command += ["--device", args.device, "--threads", str(args.threads)]
+    command += ["--device", args.device, "--threads", str(args.threads), "--train-speed", str(args.train_speed)]
+    command += ["--speed"] if args.speed else []
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
     if done.returncode:
         raise UserError(f"{config} cannot be measured: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
@@ -87,6 +89,18 @@ def measure_in_own_process(config: str, size: tuple[int, int], args: argparse.Na
 
 
 def measure(cfg: Config, size: tuple[int, int], args: argparse.Namespace) -> dict:
+    """What ``--speed`` and ``--train-speed`` ask for."""
+    figures = {}
+    if args.speed:
+        figures |= measure_prediction(cfg, size, args)
+    if args.train_speed:
+        apis.check_data_paths(cfg, ["train_dataloader"])
+        apis.prepare_for_device(cfg, "none")
+        figures["training_seconds"] = training_seconds(cfg, args.train_speed)
+    return figures
+
+
+def measure_prediction(cfg: Config, size: tuple[int, int], args: argparse.Namespace) -> dict:
     """Images a second from image to label map or segments, and the peak of it over the loaded model."""
     torch.manual_seed(0)
     device = torch.device(args.device)
@@ -189,6 +203,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--checkpoints", nargs="+", metavar="FILE", help="evaluate these too: one a config, - for none")
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="instead of the recipe's crop")
     parser.add_argument("--speed", action="store_true", help="measure images/s and peak memory, with random weights")
+    parser.add_argument(
+        "--train-speed",
+        type=int,
+        default=0,
+        metavar="ITERATIONS",
+        help="train for so many iterations on the config's own data and measure seconds an iteration",
+    )
     parser.add_argument("--runs", type=int, default=5, help="predictions a timing, after one warm-up (default: 5)")
     parser.add_argument("--device", default="cpu", help="for --speed (default: cpu)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads for --speed")
@@ -196,8 +217,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a plot to this file (of Table 1 by default)")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.runs < 1 or args.threads < 1 or min(args.size or [1]) < 1:
-        parser.error("--runs, --threads and --size must be at least 1")
+    if args.runs < 1 or args.threads < 1 or min(args.size or [1]) < 1 or args.train_speed < 0:
+        parser.error("--runs, --threads and --size must be at least 1, --train-speed at least 0")
     if args.checkpoints and len(args.checkpoints) != len(args.configs):
         parser.error(f"--checkpoints names {len(args.checkpoints)} files for {len(args.configs)} configs")
     return args

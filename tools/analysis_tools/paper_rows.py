@@ -66,5 +66,5 @@ TABLE_3 = [
     PaperRow("MaskFormer", "Swin-S", COCO.format("swin-s"), None, 63, 259, (49.7, 54.4, 42.6)),
     PaperRow("MaskFormer", "Swin-B", COCO.format("swin-b"), None, 102, 411, (51.1, 56.3, 43.2)),
     PaperRow("MaskFormer", "Swin-B (22k)", COCO.format("swin-b-in22k"), None, 102, 411, (51.8, 56.9, 44.1)),
-    PaperRow("MaskFormer", "Swin-L (22k)", COCO.format("swin-l"), None, 212, 792, (52.7, 58.5, 44.0)),
+    PaperRow("MaskFormer", "Swin-L (22k)", COCO.format("swin-l-in22k"), None, 212, 792, (52.7, 58.5, 44.0)),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mmmaskformer.datasets.shapes import ShapesOptions, generate_shapes
+from mmmaskformer.datasets.shapes import VOCABULARIES, ShapesOptions, generate_shapes
 from mmmaskformer.errors import one_line_errors
 
 
@@ -18,12 +18,18 @@ def parse_args() -> argparse.Namespace:
         "--size", type=int, nargs=2, default=[default.height, default.width], metavar=("HEIGHT", "WIDTH")
     )
     parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument(
+        "--vocabulary",
+        choices=list(VOCABULARIES),
+        default=default.vocabulary,
+        help="10 classes, or 125 of which most are rare (default: %(default)s)",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    made = generate_shapes(args.out, ShapesOptions(args.train, args.val, *args.size, args.seed))
+    made = generate_shapes(args.out, ShapesOptions(args.train, args.val, *args.size, args.seed, args.vocabulary))
     print(f"{args.out}: {args.train} + {args.val} images {'drawn' if made else 'were there already, as asked for'}")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmmaskformer.apis import load_config
+from mmmaskformer.apis import load_config, sync_dataset_meta
 from mmmaskformer.checkpoint.architecture import describe_backbone
 from mmmaskformer.checkpoint.classifiers import from_classifier
 from mmmaskformer.checkpoint.convert import FORMATS, TASKS, Model, Options, to_ours
@@ -23,6 +23,8 @@ from mmmaskformer.checkpoint.writing import (
     write_weights,
 )
 from mmmaskformer.errors import UserError, one_line_errors
+
+DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,15 +54,17 @@ def main() -> None:
     if find_format(checkpoint) == "backbone" and args.source_format in ("auto", "backbone"):
         convert_backbone(checkpoint, args)
         return
+    config = load_config(args.config) if args.config else None
+    if config is not None:
+        sync_dataset_meta(config, DATALOADERS)
+        config.pop("work_dir")  # named after the config file, and so not that of the one to be written
     options = Options(
         source=None if args.source_format == "auto" else args.source_format,
         task=args.task,
         num_things=args.num_things,
         num_heads=args.num_heads,
-        config=load_config(args.config) if args.config else None,
+        config=config,
     )
-    if options.config is not None:
-        options.config.pop("work_dir")  # named after the config file, and so not that of the one to be written
     model = to_ours(checkpoint, options)
     if args.target == "mmmaskformer":
         tables, files = [model.conversion.table()], write_ours(model, args.destination)

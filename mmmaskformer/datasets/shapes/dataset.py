@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mmmaskformer.datasets.checks import CheckedSegDataset
 from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
-from mmmaskformer.datasets.shapes.generate import PALETTE, ShapesOptions, generate_shapes
-from mmmaskformer.datasets.shapes.scene import CLASSES, STUFF, THINGS
+from mmmaskformer.datasets.shapes.generate import ShapesOptions, generate_shapes
+from mmmaskformer.datasets.shapes.scene import CLASSES, THINGS
+from mmmaskformer.datasets.shapes.vocabulary import PLAIN, STUFF, VOCABULARIES
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import DATASETS
 
@@ -27,7 +28,8 @@ class ShapesDataset(CheckedSegDataset):
         **kwargs: as for ``mmseg.datasets.BaseSegDataset``.
     """
 
-    METAINFO = {"classes": CLASSES, "palette": PALETTE}
+    METAINFO = {"classes": CLASSES, "palette": PLAIN.palette}
+    VOCABULARY = "plain"
     MAKE_COMMAND = MAKE_COMMAND
 
     def __init__(
@@ -37,7 +39,7 @@ class ShapesDataset(CheckedSegDataset):
         seg_map_suffix: str = ".png",
         **kwargs,
     ) -> None:
-        self.generate = options_to_draw("ShapesDataset", generate, kwargs.get("data_root"))
+        self.generate = options_to_draw(type(self).__name__, generate, kwargs.get("data_root"), self.VOCABULARY)
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -45,6 +47,19 @@ class ShapesDataset(CheckedSegDataset):
         if self.generate is not None:
             generate_shapes(Path(self.data_root), self.generate)
         return super().load_data_list()
+
+
+@DATASETS.register_module()
+class LongTailedShapesDataset(ShapesDataset):
+    """Shapes with 125 classes: 120 things, told apart by outline, hue and pattern and drawn ever less often, and stuff.
+
+    Args:
+        **kwargs: as for :class:`ShapesDataset`.
+    """
+
+    VOCABULARY = "long-tailed"
+    METAINFO = {"classes": VOCABULARIES[VOCABULARY].classes, "palette": VOCABULARIES[VOCABULARY].palette}
+    MAKE_COMMAND = f"{MAKE_COMMAND}-long-tailed --vocabulary {VOCABULARY}"
 
 
 @DATASETS.register_module()
@@ -56,11 +71,11 @@ class ShapesPanopticDataset(CheckedPanopticDataset):
         **kwargs: as for :class:`CheckedPanopticDataset`.
     """
 
-    METAINFO = {"classes": CLASSES, "thing_classes": THINGS, "stuff_classes": STUFF, "palette": PALETTE}
+    METAINFO = {"classes": CLASSES, "thing_classes": THINGS, "stuff_classes": STUFF, "palette": PLAIN.palette}
     HINT = f"; make it with: {MAKE_COMMAND}"
 
     def __init__(self, generate: Mapping[str, int] | None = None, **kwargs) -> None:
-        self.generate = options_to_draw("ShapesPanopticDataset", generate, kwargs.get("data_root"))
+        self.generate = options_to_draw("ShapesPanopticDataset", generate, kwargs.get("data_root"), "plain")
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -70,7 +85,9 @@ class ShapesPanopticDataset(CheckedPanopticDataset):
         return super().load_data_list()
 
 
-def options_to_draw(owner: str, generate: Mapping[str, int] | None, data_root: str | None) -> ShapesOptions | None:
+def options_to_draw(
+    owner: str, generate: Mapping[str, int] | None, data_root: str | None, vocabulary: str
+) -> ShapesOptions | None:
     """What a data set's ``generate`` asks to draw; None where it asks for nothing.
 
     Raises:
@@ -80,8 +97,8 @@ def options_to_draw(owner: str, generate: Mapping[str, int] | None, data_root: s
         return None
     if not data_root:
         raise UserError(f"{owner}: generate needs data_root, the folder to make")
-    known = list(ShapesOptions.__dataclass_fields__)
+    known = [name for name in ShapesOptions.__dataclass_fields__ if name != "vocabulary"]
     unknown = sorted(set(generate) - set(known))
     if unknown:
         raise UserError(f"{owner}: generate has no option {unknown}; it has {known}")
-    return ShapesOptions(**generate)
+    return ShapesOptions(**generate, vocabulary=vocabulary)

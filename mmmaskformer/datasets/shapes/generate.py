@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,25 +15,14 @@ from numpy import ndarray
 from PIL import Image
 
 from mmmaskformer.datasets.progress import with_progress
-from mmmaskformer.datasets.shapes.scene import CLASSES, THINGS, Scene, draw_scene
+from mmmaskformer.datasets.shapes.scene import Scene, draw_scene
+from mmmaskformer.datasets.shapes.vocabulary import VOCABULARIES, Vocabulary
 from mmmaskformer.errors import UserError
 
 VERSION = 2
 STAMP = "shapes.json"
 # Neighbouring segments of one class differ visibly, and a scene has at most nine: all fit into the red channel.
 SEGMENT_STEP = 23
-PALETTE = [
-    [230, 25, 75],
-    [245, 130, 48],
-    [255, 225, 25],
-    [145, 30, 180],
-    [240, 50, 230],
-    [130, 190, 255],
-    [60, 180, 75],
-    [0, 60, 160],
-    [225, 200, 140],
-    [150, 70, 50],
-]
 
 
 @dataclass(frozen=True)
@@ -43,6 +33,8 @@ class ShapesOptions:
         train, val: number of images.
         height, width: size of an image in pixels, at least 32.
         seed: start of the random numbers; image i of a split is the same however many there are.
+        vocabulary: ``"plain"``, ten classes, or ``"long-tailed"``, 125: a thing's hue and pattern belong to its class,
+            and a few classes are seen all the time, most of them hardly ever.
     """
 
     train: int = 1000
@@ -50,12 +42,15 @@ class ShapesOptions:
     height: int = 128
     width: int = 128
     seed: int = 0
+    vocabulary: str = "plain"
 
     def __post_init__(self) -> None:
         for name, least in (("train", 1), ("val", 1), ("height", 32), ("width", 32), ("seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise UserError(f"Shapes: {name} must be an integer of at least {least}, got {value!r}")
+        if self.vocabulary not in VOCABULARIES:
+            raise UserError(f"Shapes: vocabulary must be one of {list(VOCABULARIES)}, got {self.vocabulary!r}")
 
     def stamp(self) -> dict:
         """Content of the file that tells whether a folder is up to date."""
@@ -109,27 +104,30 @@ def is_current(folder: Path, options: ShapesOptions) -> bool:
 def write_all(folder: Path, options: ShapesOptions, show_progress: bool) -> None:
     """Write both splits, and the stamp last."""
     shutil.rmtree(folder, ignore_errors=True)
+    vocabulary = VOCABULARIES[options.vocabulary]
     for number, (split, count) in enumerate((("train", options.train), ("val", options.val))):
         for kind in ("images", "annotations", "panoptic"):
             (folder / kind / split).mkdir(parents=True)
         images, annotations = [], []
         for i in with_progress(range(count), f"drawing Shapes {split}") if show_progress else range(count):
-            scene = draw_scene(np.random.default_rng([options.seed, number, i]), options.height, options.width)
+            rng = np.random.default_rng([options.seed, number, i])
+            scene = draw_scene(rng, options.height, options.width, vocabulary)
             name = f"{i:06d}.png"
-            annotations.append(write_scene(folder, split, name, i, scene))
+            annotations.append(write_scene(folder, split, name, i, scene, vocabulary))
             images.append({"id": i, "file_name": name, "height": options.height, "width": options.width})
-        panoptic = {"info": options.stamp(), "images": images, "annotations": annotations, "categories": categories()}
+        panoptic = {"info": options.stamp(), "images": images, "annotations": annotations}
+        panoptic["categories"] = categories(vocabulary)
         (folder / f"panoptic_{split}.json").write_text(json.dumps(panoptic))
     (folder / STAMP).write_text(json.dumps(options.stamp()))
 
 
-def write_scene(folder: Path, split: str, name: str, image_id: int, scene: Scene) -> dict:
+def write_scene(folder: Path, split: str, name: str, image_id: int, scene: Scene, vocabulary: Vocabulary) -> dict:
     """Write one picture with both ground truths.
 
     Returns:
         Its entry among the ``annotations`` of the panoptic json.
     """
-    ids = {number: segment_id(number, label) for number, label in scene.labels.items()}
+    ids = {number: segment_id(number, vocabulary.palette[label]) for number, label in scene.labels.items()}
     id_map = np.zeros(max(ids) + 1, dtype=np.uint32)
     id_map[list(ids)] = list(ids.values())
     colours = id_map[scene.segments][..., None] >> np.array([0, 8, 16], dtype=np.uint32) & 255
@@ -143,9 +141,9 @@ def write_scene(folder: Path, split: str, name: str, image_id: int, scene: Scene
     return {"image_id": image_id, "file_name": name, "segments_info": segments}
 
 
-def segment_id(number: int, label: int) -> int:
+def segment_id(number: int, colour: Sequence[int]) -> int:
     """COCO's id R + 256 G + 65536 B: the number in red keeps ids apart, the class's colour makes the file readable."""
-    return SEGMENT_STEP * number + 256 * PALETTE[label][1] + 65536 * PALETTE[label][2]
+    return SEGMENT_STEP * number + 256 * colour[1] + 65536 * colour[2]
 
 
 def extent(mask: ndarray) -> dict:
@@ -155,15 +153,15 @@ def extent(mask: ndarray) -> dict:
     return {"area": int(mask.sum()), "bbox": [int(value) for value in box]}
 
 
-def categories() -> list[dict]:
+def categories(vocabulary: Vocabulary) -> list[dict]:
     """COCO's category list; ids are the semantic labels plus one."""
     return [
         {
             "id": label + 1,
             "name": name,
-            "supercategory": "thing" if name in THINGS else "stuff",
-            "isthing": int(name in THINGS),
-            "color": PALETTE[label],
+            "supercategory": "thing" if name in vocabulary.looks else "stuff",
+            "isthing": int(name in vocabulary.looks),
+            "color": vocabulary.palette[label],
         }
-        for label, name in enumerate(CLASSES)
+        for label, name in enumerate(vocabulary.classes)
     ]

@@ -1,4 +1,4 @@
-"""The five thing classes of Shapes: which points lie inside, and how the surface looks."""
+"""The things of Shapes: which points lie inside of the five outlines, and how surfaces look."""
 
 from __future__ import annotations
 
@@ -87,26 +87,49 @@ def coverage(
     return cover, *frame((0, height), (0, width), 1)
 
 
-def surface(rng: Generator, u: ndarray, v: ndarray) -> ndarray:
-    """Colour of a thing: any hue, plain or patterned, lit from one side. No colour belongs to a class.
+def plain(u: ndarray, v: ndarray) -> ndarray:
+    """One colour."""
+    return np.zeros_like(u)
+
+
+def striped(u: ndarray, v: ndarray) -> ndarray:
+    """Stripes along the thing's own vertical."""
+    return np.where(triangle_wave(u * 1.4) > 0.5, 1.0, 0.0)
+
+
+def chequered(u: ndarray, v: ndarray) -> ndarray:
+    """A chequer-board."""
+    return np.where((np.floor(u * 2.5) + np.floor(v * 2.5)) % 2 > 0, 1.0, 0.0)
+
+
+def shaded(u: ndarray, v: ndarray) -> ndarray:
+    """From one colour to the other."""
+    return np.clip(0.5 + 0.5 * v, 0, 1)
+
+
+# Share of the second colour in 0..1 at coordinates u, v in the thing's frame.
+PATTERNS = {"plain": plain, "striped": striped, "chequered": chequered, "shaded": shaded}
+
+
+def surface(rng: Generator, u: ndarray, v: ndarray, hue: float | None = None, pattern: str | None = None) -> ndarray:
+    """Colour of a thing, lit from one side.
 
     Args:
         rng: source of colours, pattern and light.
         u, v: (H, W) coordinates in the thing's frame.
+        hue: of a full turn; what the pattern lays over it is grey then. By default any two colours.
+        pattern: a key of ``PATTERNS``; by default any.
 
     Returns:
         (H, W, 3) in 0..255.
     """
-    first, second = (any_colour(rng) for _ in range(2))
-    pattern = rng.integers(4)
-    if pattern == 0:
-        share = np.zeros_like(u)
-    elif pattern == 1:
-        share = np.where(triangle_wave(u * 1.4) > 0.5, 1.0, 0.0)
-    elif pattern == 2:
-        share = np.where((np.floor(u * 2.5) + np.floor(v * 2.5)) % 2 > 0, 1.0, 0.0)
+    if hue is None:
+        first, second = (any_colour(rng) for _ in range(2))
     else:
-        share = np.clip(0.5 + 0.5 * v, 0, 1)
+        first, second = near_hue(rng, hue), np.full(3, 255 * rng.choice([0.08, 0.95]))
+    if pattern is None:
+        pattern = list(PATTERNS)[rng.integers(4)]
+    share = PATTERNS[pattern](u, v)
     lit = np.clip(0.85 - 0.28 * (rng.choice([-1, 1]) * u + v), 0.45, 1.15)
     grain = 0.94 + 0.12 * value_noise(rng, *u.shape, (3, 3))
     return np.clip(blend(first, second, 0.7 * share) * (lit * grain)[..., None], 0, 255)
@@ -115,3 +138,9 @@ def surface(rng: Generator, u: ndarray, v: ndarray) -> ndarray:
 def any_colour(rng: Generator) -> ndarray:
     """A colour of random hue, saturation and brightness, (3,) in 0..255."""
     return 255 * np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.35, 1), rng.uniform(0.45, 1)))
+
+
+def near_hue(rng: Generator, hue: float) -> ndarray:
+    """A strong colour whose hue is at most 0.02 of a turn off, (3,) in 0..255."""
+    turn = (hue + rng.uniform(-0.02, 0.02)) % 1
+    return 255 * np.array(colorsys.hsv_to_rgb(turn, rng.uniform(0.7, 1), rng.uniform(0.65, 1)))

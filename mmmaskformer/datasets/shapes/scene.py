@@ -8,13 +8,11 @@ import numpy as np
 from numpy import ndarray
 from numpy.random import Generator
 
-from mmmaskformer.datasets.shapes.outlines import OUTLINES, coverage, surface
+from mmmaskformer.datasets.shapes.outlines import coverage, surface
 from mmmaskformer.datasets.shapes.textures import TEXTURES, value_noise
+from mmmaskformer.datasets.shapes.vocabulary import PLAIN, STUFF, Vocabulary
 
-THINGS = tuple(OUTLINES)
-STUFF = tuple(TEXTURES)
-# Things first: mmdet numbers panoptic classes so, and semantic labels then agree with its own.
-CLASSES = THINGS + STUFF
+THINGS, CLASSES = PLAIN.things, PLAIN.classes
 VOID = 255
 MIN_VISIBLE_SHARE = 0.6
 MIN_STUFF_SHARE = 0.03
@@ -26,8 +24,8 @@ class Scene:
 
     Attributes:
         image: (H, W, 3) uint8, RGB.
-        semantic: (H, W) uint8, index in ``CLASSES``, or ``VOID`` on the outlines of things, where a pixel shows both
-            sides.
+        semantic: (H, W) uint8, index in the vocabulary's classes, or ``VOID`` on the outlines of things, where a pixel
+            shows both sides.
         segments: (H, W) int32, 0 in void, else the number of a segment.
         labels: class of every segment; each visible thing is one, and all of one stuff class is one.
     """
@@ -38,22 +36,26 @@ class Scene:
     labels: dict[int, int]
 
 
-def draw_scene(rng: Generator, height: int, width: int) -> Scene:
+def draw_scene(rng: Generator, height: int, width: int, vocabulary: Vocabulary = PLAIN) -> Scene:
     """Draw a landscape of two to four stuff classes and try to put two to five things into it.
 
     Args:
         rng: the only source of chance.
         height, width: size of the picture in pixels.
+        vocabulary: the classes, and how often each of the things is drawn.
     """
-    semantic, image = draw_background(rng, height, width)
+    regions, image = draw_background(rng, height, width)
+    names = vocabulary.things
+    semantic = (len(names) + regions).astype(np.uint8)
     thing_of_pixel = np.zeros((height, width), dtype=np.int32)
     outline = np.zeros((height, width), dtype=bool)
     things: dict[int, int] = {}
     areas: dict[int, int] = {}
 
     for _ in range(int(rng.integers(2, 6))):
-        label = int(rng.integers(len(THINGS)))
-        cover, u, v = place(rng, THINGS[label], height, width)
+        label = vocabulary.pick(rng)
+        look = vocabulary.looks[names[label]]
+        cover, u, v = place(rng, look.outline, height, width)
         solid = cover == 1
         visible = np.bincount(thing_of_pixel[~(cover > 0)], minlength=len(things) + 1)
         if any(visible[number] < MIN_VISIBLE_SHARE * area for number, area in areas.items()):
@@ -61,7 +63,7 @@ def draw_scene(rng: Generator, height: int, width: int) -> Scene:
         number = len(things) + 1
         things[number], areas[number] = label, int(solid.sum())
         image *= 1 - 0.45 * shadow(cover)[..., None]
-        image += (surface(rng, u, v) - image) * cover[..., None]
+        image += (surface(rng, u, v, look.hue, look.pattern) - image) * cover[..., None]
         thing_of_pixel[cover > 0] = 0
         thing_of_pixel[solid] = number
         semantic[cover > 0] = label
@@ -69,7 +71,7 @@ def draw_scene(rng: Generator, height: int, width: int) -> Scene:
 
     image += (rng.random((height, width, 1)) - 0.5) * rng.uniform(4, 18)
     semantic[outline] = VOID
-    segments, labels = number_segments(semantic, thing_of_pixel, things)
+    segments, labels = number_segments(semantic, thing_of_pixel, things, vocabulary)
     return Scene(np.floor(np.clip(image, 0, 255) + 0.5).astype(np.uint8), semantic, segments, labels)
 
 
@@ -77,7 +79,7 @@ def draw_background(rng: Generator, height: int, width: int) -> tuple[ndarray, n
     """Sky over one or two grounds with an uneven border, and often a brick wall on the horizon.
 
     Returns:
-        (H, W) labels and (H, W, 3) colours in 0..255.
+        (H, W) indices in ``STUFF`` and (H, W, 3) colours in 0..255.
     """
     y, x = np.arange(height)[:, None], np.arange(width)[None, :]
     horizon = uneven_line(rng, width, height * rng.uniform(0.3, 0.5), height * 0.08)
@@ -102,7 +104,7 @@ def draw_background(rng: Generator, height: int, width: int) -> tuple[ndarray, n
         texture = TEXTURES[STUFF[k]](rng, height, width)
         colours = np.where((regions == k)[..., None], texture, colours)
     light = 0.85 + 0.3 * value_noise(rng, height, width, (height, width))
-    return (len(THINGS) + regions).astype(np.uint8), colours * light[..., None]
+    return regions, colours * light[..., None]
 
 
 def uneven_line(rng: Generator, width: int, level: float, swing: float) -> ndarray:
@@ -129,7 +131,7 @@ def shadow(cover: ndarray) -> ndarray:
 
 
 def number_segments(
-    semantic: ndarray, thing_of_pixel: ndarray, things: dict[int, int]
+    semantic: ndarray, thing_of_pixel: ndarray, things: dict[int, int], vocabulary: Vocabulary
 ) -> tuple[ndarray, dict[int, int]]:
     """Number what is left to see: every thing, then every stuff class, from 1; void is 0."""
     segments = np.zeros_like(thing_of_pixel)
@@ -139,7 +141,7 @@ def number_segments(
         if pixels.any():
             labels[len(labels) + 1] = label
             segments[pixels] = len(labels)
-    for label in range(len(THINGS), len(CLASSES)):
+    for label in range(len(vocabulary.things), len(vocabulary.classes)):
         pixels = semantic == label
         if pixels.any():
             labels[len(labels) + 1] = label

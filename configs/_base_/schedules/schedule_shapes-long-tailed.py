@@ -1,0 +1,9 @@
+_base_ = "./schedule_shapes.py"
+
+max_iters = 1200
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.05, begin=0, end=30, by_epoch=False),
+    dict(type="PolyLR", eta_min=0.0, power=0.9, begin=30, end=max_iters, by_epoch=False),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+default_hooks = dict(checkpoint=dict(interval=200))
