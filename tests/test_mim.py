@@ -37,11 +37,11 @@ class Environment:
     python: Path
     folder: Path
 
-    def run(self, *command: str, timeout: float = 300) -> subprocess.CompletedProcess:
-        """Runs ``python COMMAND``, one output of both streams."""
+    def run(self, *command: str, python: Path | str | None = None) -> subprocess.CompletedProcess:
+        """Runs ``python COMMAND``, with both streams in one output."""
         inherited = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
         return subprocess.run(
-            [str(self.python), "-W", "ignore", *command],
+            [str(python or self.python), "-W", "ignore", *command],
             cwd=self.folder,
             env={
                 **inherited,
@@ -54,7 +54,7 @@ class Environment:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
+            timeout=300,
         )
 
     def mim(self, *command: str) -> str:
@@ -65,9 +65,9 @@ class Environment:
 
     def pip(self, *options: str) -> None:
         """Installs what the options name, with the pip of this test's own environment."""
-        command = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-q", "--no-deps", *options]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        command = ("-m", "pip", "--python", str(self.python), "install", "-q", "--no-deps", *options)
+        done = self.run(*command, python=sys.executable)
+        assert done.returncode == 0, done.stdout
 
     def origin(self) -> Path:
         """Where ``import mmmaskformer`` finds it."""
