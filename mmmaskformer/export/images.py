@@ -29,10 +29,16 @@ class ImageInput(nn.Module):
             self.register_buffer("std", preprocessor.std)
             if len(self.mean) != 3:
                 raise UserError(f"the model takes images of {len(self.mean)} channels; only RGB models are exported")
-        self.pad_value = getattr(preprocessor, "pad_value", getattr(preprocessor, "pad_val", 0))
-        test_cfg = getattr(preprocessor, "test_cfg", None) or {}
-        self.least: tuple[int, int] = tuple(test_cfg.get("size") or (1, 1))
-        self.divisor: int = getattr(preprocessor, "pad_size_divisor", None) or test_cfg.get("size_divisor") or 1
+        self.least: tuple[int, int] = (1, 1)
+        if hasattr(preprocessor, "test_cfg"):
+            # mmseg's: its other divisor, which the maintained fork calls pad_size_divisor, is for training alone.
+            padding = preprocessor.test_cfg or {}
+            self.least = tuple(padding.get("size") or self.least)
+            self.divisor: int = padding.get("size_divisor") or 1
+            self.pad_value = preprocessor.pad_val
+        else:
+            self.divisor = getattr(preprocessor, "pad_size_divisor", 1)
+            self.pad_value = getattr(preprocessor, "pad_value", 0)
 
     def forward(self, images: Tensor) -> Tensor:
         pixels = images.permute(0, 3, 1, 2)
