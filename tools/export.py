@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
-from mmmaskformer.apis import load_config
+from mmmaskformer.apis import arguments, load_config
 from mmmaskformer.apis.images import list_images
 from mmmaskformer.apis.outputs import OUTPUTS
 from mmmaskformer.errors import UserError, one_line_errors
@@ -35,9 +34,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--verify", nargs="+", metavar="IMAGES", help="compare with PyTorch on image files or folders of them"
     )
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
-    )
+    arguments.add_cfg_options(parser)
     args = parser.parse_args()
     for option in ("size", "batch_size", "opset"):
         value = getattr(args, option)

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import DictAction
 from mmengine.logging import MMLogger
 
+from mmmaskformer.apis import arguments
 from mmmaskformer.apis.images import list_images
 from mmmaskformer.apis.inferencer import MaskFormerInferencer
 from mmmaskformer.apis.outputs import OUTPUTS
@@ -44,9 +44,7 @@ def parse_args() -> argparse.Namespace:
         "--min-score", type=float, default=MIN_SCORE, help=f"of the instances that are drawn (default: {MIN_SCORE})"
     )
     parser.add_argument("--skip-errors", action="store_true", help="go on after an image that cannot be read")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
-    )
+    arguments.add_cfg_options(parser)
     args = parser.parse_args()
     for option in ("opacity", "min_score"):
         value = getattr(args, option)

@@ -18,10 +18,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmseg.evaluation import IoUMetric
 
 from mmmaskformer import apis
+from mmmaskformer.apis import arguments
 from mmmaskformer.datasets.shapes import CLASSES, ShapesOptions, generate_shapes
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
@@ -118,7 +119,7 @@ def shorter_schedule(iterations: int | None) -> list[str]:
 def resolved_config(options: list[str]) -> Config:
     """The config as the tools will read it."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction)
+    arguments.add_cfg_options(parser)
     parsed = parser.parse_args(["--cfg-options", *options] if options else [])
     return apis.load_config(CONFIG, parsed.cfg_options)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from mmmaskformer import apis
+from mmmaskformer.apis import arguments
 from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
 
@@ -17,23 +16,16 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate a checkpoint on the test data set of a config")
     parser.add_argument("config", help="config file")
     parser.add_argument("checkpoint", help="checkpoint file")
-    parser.add_argument("--work-dir", help="folder for logs and metrics (default: work_dirs/<config's name>)")
-    parser.add_argument(
-        "--out", metavar="DIR", help="write predictions there: label maps, or COCO's panoptic or instance format"
-    )
-    parser.add_argument("--show-dir", metavar="DIR", help="write pictures of truth and prediction there")
+    arguments.add_test_folders(parser)
     parser.add_argument("--tta", action="store_true", help="average over the scales and flips of the config")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by launchers")
+    arguments.add_cfg_options(parser)
+    arguments.add_launcher(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    arguments.set_local_rank(args)
     cfg = apis.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
     apis.check_checkpoint_exists(args.checkpoint, "checkpoint")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmmaskformer import apis
+from mmmaskformer.apis import arguments
 from mmmaskformer.apis.outputs import OUTPUTS
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.export import read_exported
@@ -20,14 +21,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate an exported model on the test data set of a config")
     parser.add_argument("config", help="config file")
     parser.add_argument("model", help="file that tools/export.py wrote")
-    parser.add_argument("--work-dir", help="folder for logs and metrics (default: work_dirs/<config's name>)")
-    parser.add_argument(
-        "--out", metavar="DIR", help="write predictions there: label maps, or COCO's panoptic or instance format"
-    )
-    parser.add_argument("--show-dir", metavar="DIR", help="write pictures of truth and prediction there")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
-    )
+    arguments.add_test_folders(parser)
+    arguments.add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 
-from mmengine.config import DictAction
 from mmengine.runner import Runner
 
 from mmmaskformer import apis
+from mmmaskformer.apis import arguments
 from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
 
@@ -25,17 +24,14 @@ def parse_args() -> argparse.Namespace:
         help="go on from a checkpoint; without a value, or with 'auto', from the last one in the work folder",
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision: fp16 on a GPU, bf16 on the CPU")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
-    )
-    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by launchers")
+    arguments.add_cfg_options(parser)
+    arguments.add_launcher(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    arguments.set_local_rank(args)
     cfg = apis.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
     used = ("train_dataloader", "val_dataloader")

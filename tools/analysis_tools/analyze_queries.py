@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 import mmcv
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from mmmaskformer import apis
+from mmmaskformer.apis import arguments
 from mmmaskformer.apis.inferencer import class_names, find_device
 from mmmaskformer.apis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.datasets.progress import with_progress
@@ -44,9 +45,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out-dir", type=Path, required=True, help="folder for the three files")
     parser.add_argument("--queries", type=int, default=6, help="busiest queries to draw (default: 6)")
     parser.add_argument("--images", type=int, default=5, help="images to draw of each (default: 5)")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
-    )
+    arguments.add_cfg_options(parser)
     args = parser.parse_args()
     for name in ("queries", "images"):
         if getattr(args, name) < 1:
