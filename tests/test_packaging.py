@@ -1,10 +1,13 @@
 """Every way of building the package ships configs, tools and the model index where MMEngine and mim look."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import modelindex
@@ -13,6 +16,8 @@ from building import ROOT, build, copy_project
 
 from mmmaskformer import __version__
 
+# Where a distribution's name is not its module's.
+DISTRIBUTIONS = {"cv2": "opencv-python", "PIL": "pillow", "mmseg": "mmsegmentation", "mmcv": "mmcv-lite"}
 SHIPPED = ["model-index.yml", "configs/metafile.yml", "configs/_base_/default_runtime.py", "tools/train.py"]
 
 
@@ -72,3 +77,29 @@ def test_the_model_index_is_valid_and_lists_every_config_and_only_configs_that_e
     )
     assert all(model.name == Path(model.config).stem for model in index.models)
     assert {model.in_collection for model in index.models} == {collection.name for collection in index.collections}
+
+
+def test_every_package_that_is_imported_is_required() -> None:
+    required = {
+        re.match(r"[\w-]+", line)[0].lower().replace("-", "_")
+        for line in requires("mmmaskformer")
+        if 'extra == "test"' not in line.replace("'", '"')
+    }
+    imported: dict[str, Path] = {}
+    for path in (ROOT / "mmmaskformer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            else:
+                continue
+            imported |= {name.split(".")[0]: path for name in names}
+    undeclared = {
+        f"{name} ({path.relative_to(ROOT)})"
+        for name, path in imported.items()
+        if name not in sys.stdlib_module_names
+        and name != "mmmaskformer"
+        and DISTRIBUTIONS.get(name, name).lower().replace("-", "_") not in required
+    }
+    assert not undeclared
