@@ -2,22 +2,6 @@
 # Evaluates with several processes: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py]
 # On a machine without GPUs, GPUS counts processes on the CPU. Several machines: NNODES, NODE_RANK, MASTER_ADDR, PORT.
 set -euo pipefail
-if [ $# -lt 3 ]; then
-    echo "usage: $0 CONFIG CHECKPOINT GPUS [arguments of test.py]" >&2
-    exit 2
-fi
-config=$1
-checkpoint=$2
-gpus=$3
-shift 3
-tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# Without this, torchrun gives every process one thread and says so at length.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-
-exec "${PYTHON:-python}" "$tools/torchrun.py" \
-    --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
-    --nproc_per_node="$gpus" \
-    "$tools/test.py" "$config" "$checkpoint" --launcher pytorch "$@"
+source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
+require 3 "CONFIG CHECKPOINT GPUS [arguments of test.py]" "$@"
+torchrun "$3" test.py "$1" "$2" "${@:4}"

@@ -26,10 +26,3 @@ def test_a_launchers_rank_is_passed_on_unless_it_is_set(option: str, monkeypatch
     monkeypatch.setenv("LOCAL_RANK", "3")
     arguments.set_local_rank(args)
     assert os.environ["LOCAL_RANK"] == "3"
-
-
-def test_an_evaluation_writes_where_it_is_told() -> None:
-    parser = argparse.ArgumentParser()
-    arguments.add_test_folders(parser)
-    args = parser.parse_args(["--work-dir", "a", "--out", "b", "--show-dir", "c"])
-    assert (args.work_dir, args.out, args.show_dir) == ("a", "b", "c")
