@@ -28,7 +28,7 @@ def test_every_training_image_gives_a_crop_of_the_recipe_s_size_with_truth_for_i
         sample = dataset[index]
         truth = sample["data_samples"]
         semantic, masks = truth.gt_sem_seg.sem_seg[0].numpy(), truth.gt_instances.masks.masks
-        assert tuple(sample["inputs"].shape) == (3, 256, 256) and semantic.shape == masks.shape[1:] == (256, 256)
+        assert tuple(sample["inputs"].shape) == (3, 192, 192) and semantic.shape == masks.shape[1:] == (192, 192)
         assert set(np.unique(semantic)) <= {0, 1, 255}
         # Persons are the thing's pixels and nobody's twice, but for rounding where instances touch after resizing.
         assert (masks.sum(0) != (semantic == 0)).mean() < 0.01
@@ -43,7 +43,7 @@ def test_validation_images_are_resized_and_their_truth_is_not(config):
     dataset = DATASETS.build(config.val_dataloader.dataset)
     assert len(dataset) == 25
     sample = dataset[0]
-    assert min(sample["inputs"].shape[1:]) == 288
+    assert min(sample["inputs"].shape[1:]) == 216
     assert sample["data_samples"].gt_sem_seg.sem_seg.shape[1:] == sample["data_samples"].ori_shape == (536, 559)
 
 

@@ -2,15 +2,15 @@
 _base_ = "./small.py"
 
 data_root = "{{$PENNFUDAN_ROOT:data/pennfudan}}"
-crop_size = (256, 256)
+crop_size = (192, 192)
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="mmmaskformer.LoadPanopticAnnotations"),
     dict(
         type="RandomChoiceResize",
-        scales=[224, 256, 288, 320, 352],
+        scales=[168, 192, 216, 240, 264],
         resize_type="ResizeShortestEdge",
-        max_size=768,
+        max_size=576,
     ),
     dict(type="RandomCrop", crop_size=crop_size, allow_negative_crop=True),
     # Instances without a pixel left; keep_empty=False keeps an image that has no other.
@@ -22,7 +22,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(type="LoadImageFromFile"),
-    dict(type="ResizeShortestEdge", scale=288, max_size=576),
+    dict(type="ResizeShortestEdge", scale=216, max_size=432),
     # After resizing: the truth keeps its own size.
     dict(type="mmmaskformer.LoadPanopticAnnotations"),
     dict(type="PackDetInputs"),
