@@ -48,7 +48,7 @@ model = dict(
     data_preprocessor=dict(
         type="DetDataPreprocessor", mean=[127.5] * 3, std=[64.0] * 3, bgr_to_rgb=True, pad_size_divisor=32
     ),
-    backbone=dict(type="ResNet", depth=18, base_channels=4, stem_channels=4, norm_cfg=dict(type="BN")),
+    backbone=dict(type="ResNet", depth=18, base_channels=4, stem_channels=4, avg_down=True, norm_cfg=dict(type="BN")),
     panoptic_head=dict(
         type="mmmaskformer.MaskFormerPanopticHead", in_channels=[4, 8, 16, 32], num_queries=8, channels=16,
         num_things_classes=80, num_stuff_classes=53,
