@@ -31,7 +31,8 @@ def shrink(
     model: Config, head: str, classes: dict, width: int = 32, heads: int = 4, layers: int = 2, feedforward: int = 64
 ) -> Config:
     """mmseg's or mmdet's model with MaskFormer, as published but small."""
-    model.backbone.update(depth=18, base_channels=4, stem_channels=4, init_cfg=None, norm_cfg=dict(type="BN"))
+    norm = dict(type="BN")
+    model.backbone.update(depth=18, base_channels=4, stem_channels=4, avg_down=True, init_cfg=None, norm_cfg=norm)
     part = model[head]
     part.update(in_channels=[4, 8, 16, 32], feat_channels=width, out_channels=width, num_queries=8, **classes)
     part.loss_cls.class_weight = [1.0] * sum(classes.values()) + [0.1]
