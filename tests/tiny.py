@@ -54,7 +54,7 @@ model = dict(
     ),
     backbone=dict(
         type="ResNet", depth=18, base_channels=4, stem_channels=4, num_stages=4, out_indices=(0, 1, 2, 3),
-        norm_cfg=norm_cfg,
+        norm_cfg=norm_cfg, avg_down=True,  # as tiny_models.BACKBONE says
     ),
     decode_head=dict(
         type="FCNHead", in_channels=32, in_index=3, channels=8, num_convs=1, concat_input=False, num_classes=19,

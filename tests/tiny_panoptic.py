@@ -12,6 +12,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as coco_mask
+from torch import nn
 
 from mmmaskformer.apis import load_config, sync_dataset_meta
 from mmmaskformer.panoptic_png import write_panoptic_png
@@ -101,24 +102,37 @@ def write_config(path: Path, data: Path) -> Path:
     return path
 
 
-def write_checkpoint(path: Path, config: Path, iterations: int = 200, **meta: object) -> Path:
-    """Trains the detector on its data set for some seconds and writes its weights, with ``meta`` as a run would."""
+def write_checkpoint(path: Path, config: Path, **meta: object) -> Path:
+    """Trains the detector on its data set for some seconds and writes its weights, with ``meta`` as a run would.
+
+    One seed in ten ends where two queries share a segment, and which seed does depends on the processor's rounding:
+    another is then tried. Losses of the ones that have learned are under 0.6, of the others over 1.
+    """
     cfg = load_config(config)
     sync_dataset_meta(cfg, ["test_dataloader"])
-    torch.manual_seed(0)
-    model = MODELS.build(cfg.model)
     batch = training_batch(Path(cfg.dataset.data_root))
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model = MODELS.build(cfg.model)
+        loss = train(model, batch)
+        if loss < 0.8:
+            torch.save({"state_dict": model.state_dict(), "meta": meta}, path)
+            return path
+    raise AssertionError(f"no seed has learned the data set; the last one's loss is {loss:.3f}")
+
+
+def train(model: nn.Module, batch: dict, iterations: int = 200) -> float:
+    """The last iteration's loss."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
     # Down to 0, so that the last step does not decide.
     schedule = torch.optim.lr_scheduler.PolynomialLR(optimizer, iterations)
     for _ in range(iterations):
-        losses = model(**model.data_preprocessor(batch, training=True), mode="loss")
+        loss, _ = model.parse_losses(model(**model.data_preprocessor(batch, training=True), mode="loss"))
         optimizer.zero_grad()
-        model.parse_losses(losses)[0].backward()
+        loss.backward()
         optimizer.step()
         schedule.step()
-    torch.save({"state_dict": model.state_dict(), "meta": meta}, path)
-    return path
+    return loss.item()
 
 
 def training_batch(data: Path) -> dict:

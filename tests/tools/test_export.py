@@ -51,7 +51,7 @@ def panoptic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("panoptic")
     config = tiny_panoptic.write_config(folder / "tiny.py", tiny_panoptic.make_dataset(folder / "data"))
     config.write_text(f"{config.read_text()}{STAGES.format(head='panoptic_head', more='')}")
-    tiny_panoptic.write_checkpoint(folder / "tiny.pth", config, iterations=100)
+    tiny_panoptic.write_checkpoint(folder / "tiny.pth", config)
     tool("export.py", config, folder / "tiny.pth", "--out", folder / "served.onnx")
     return folder
 
