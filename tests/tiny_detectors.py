@@ -37,7 +37,9 @@ def build_detector(head: dict | None = None, **changes: Any) -> nn.Module:
     model = MODELS.build(ConfigDict({**config, **changes}))
     for name, width in (("class_embed", model.panoptic_head.num_classes + 1), ("mask_embed", 16)):
         own = 5 * torch.randn(model.panoptic_head.num_queries, width, generator=torch.Generator().manual_seed(3))
-        getattr(model.panoptic_head, name).register_forward_hook(lambda module, inputs, output, own=own: output + own)
+        getattr(model.panoptic_head, name).register_forward_hook(
+            lambda module, inputs, output, own=own: output + own.to(output)
+        )
     return model.eval()
 
 

@@ -60,7 +60,7 @@ def _opinionated(head: torch.nn.Module) -> torch.nn.Module:
     for name, width in (("class_embed", CLASSES + 1), ("mask_embed", 16)):
         if hasattr(head, name):
             own = 3 * torch.randn(head.num_queries, width, generator=torch.Generator().manual_seed(3))
-            getattr(head, name).register_forward_hook(lambda module, inputs, output, own=own: output + own)
+            getattr(head, name).register_forward_hook(lambda module, inputs, output, own=own: output + own.to(output))
     return head
 
 
