@@ -13,7 +13,12 @@ from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists
 from mmmaskformer.apis.config import walk
-from mmmaskformer.engine.distributed import end_with_launcher, has_gpu, init_cpu_process_group
+from mmmaskformer.engine.distributed import (
+    check_gpu_of_this_process,
+    end_with_launcher,
+    has_gpu,
+    init_cpu_process_group,
+)
 from mmmaskformer.errors import UserError
 
 CPU_AMP = "mmmaskformer.CPUAmpOptimWrapper"
@@ -41,11 +46,15 @@ def prepare_for_device(cfg: Config, launcher: str) -> None:
     Args:
         cfg: The config, changed in place.
         launcher: ``"none"``, ``"pytorch"``, ``"slurm"`` or ``"mpi"``.
+
+    Raises:
+        UserError: This machine has GPUs, but fewer than it has processes.
     """
     cfg.launcher = launcher
     if launcher == "pytorch":
         end_with_launcher()
     if has_gpu():
+        check_gpu_of_this_process(launcher)
         return
     wrapper = cfg.get("optim_wrapper")
     if wrapper is not None and wrapper.get("type") == "AmpOptimWrapper":

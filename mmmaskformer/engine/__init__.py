@@ -1,7 +1,13 @@
 """What runs around a model: hooks, mixed precision and processes on the CPU."""
 
 from .amp import CPUAmpOptimWrapper
-from .distributed import end_with_launcher, has_gpu, init_cpu_process_group, leave_cpu_process_group
+from .distributed import (
+    check_gpu_of_this_process,
+    end_with_launcher,
+    has_gpu,
+    init_cpu_process_group,
+    leave_cpu_process_group,
+)
 from .hooks import DatasetMetaCheckHook
 from .label_maps import LabelMapWriterHook, write_label_map
 
@@ -9,6 +15,7 @@ __all__ = [
     "CPUAmpOptimWrapper",
     "DatasetMetaCheckHook",
     "LabelMapWriterHook",
+    "check_gpu_of_this_process",
     "end_with_launcher",
     "has_gpu",
     "init_cpu_process_group",

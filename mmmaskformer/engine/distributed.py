@@ -1,4 +1,4 @@
-"""Several processes on a machine without GPUs, which MMEngine's own start-up cannot do."""
+"""Several processes on a machine without GPUs, which MMEngine's own start-up cannot do, or with too few."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import time
 
 import torch
 import torch.distributed as dist
+
+from mmmaskformer.errors import UserError
 
 
 def init_cpu_process_group(launcher: str) -> None:
@@ -77,3 +79,21 @@ def end_with_launcher(seconds: float = 1.0) -> None:
 def has_gpu() -> bool:
     """Whether training would run on a CUDA device."""
     return torch.cuda.is_available()
+
+
+def check_gpu_of_this_process(launcher: str) -> None:
+    """Refuses a process beyond the last GPU, where MMEngine would end in CUDA's "invalid device ordinal".
+
+    Args:
+        launcher: As for :func:`init_cpu_process_group`, or ``"none"``. Under Slurm, MMEngine has processes share a GPU.
+
+    Raises:
+        UserError: There is no GPU of this process's number.
+    """
+    variable = {"pytorch": "LOCAL_RANK", "mpi": "OMPI_COMM_WORLD_LOCAL_RANK"}.get(launcher)
+    count = torch.cuda.device_count()
+    if variable and (index := int(os.environ[variable])) >= count:
+        raise UserError(
+            f"process {index} of this machine has no GPU: {count} can be seen, numbered from 0. Start one process a "
+            "GPU, or set CUDA_VISIBLE_DEVICES to nothing for processes on the CPU"
+        )

@@ -71,7 +71,7 @@ def test_results_equal_those_of_a_test_run(inferencer: MaskFormerInferencer, fol
     cfg.model.decode_head.num_classes = 3
     runner = Runner.from_cfg(cfg)
     runner.load_or_resume()
-    runner.model.eval()
+    runner.model.cpu().eval()
     for batch in runner.test_dataloader:
         (sample,) = runner.model.test_step(batch)
         assert (inferencer(sample.img_path).labels == sample.pred_sem_seg.data[0].numpy()).all()

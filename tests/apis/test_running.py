@@ -1,12 +1,13 @@
 """What a run needs on this machine is set in the config."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 
-from mmmaskformer.apis import prepare_for_device, resume_from, use_amp, use_tta
+from mmmaskformer.apis import prepare_for_device, resume_from, running, use_amp, use_tta
 from mmmaskformer.errors import UserError
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
@@ -70,3 +71,16 @@ def test_mmsegs_tta_model_puts_no_softmax_on_our_probabilities(head: str, expect
 def test_tta_of_segments_is_refused() -> None:
     with pytest.raises(UserError, match="--tta averages class scores"):
         use_tta(Config({"model": {"panoptic_head": {}}, "tta_pipeline": []}))
+
+
+@pytest.mark.parametrize("launcher, process, starts", [("pytorch", 1, True), ("pytorch", 2, False), ("none", 2, True)])
+def test_a_process_without_a_gpu_of_its_own_is_told_so(
+    launcher: str, process: int, starts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "has_gpu", lambda: True)
+    monkeypatch.setattr(running, "end_with_launcher", lambda: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", str(process))
+    error = pytest.raises(UserError, match="process 2 of this machine has no GPU: 2 can be seen")
+    with nullcontext() if starts else error:
+        prepare_for_device(Config(), launcher)
