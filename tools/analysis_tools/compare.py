@@ -59,6 +59,7 @@ def compare(
     config: str, args: argparse.Namespace, checkpoint: str | None = None, size: Sequence[int] | None = None
 ) -> dict:
     """One row: what ``COLUMNS`` calls by its keys."""
+    print(f"{config} ...", file=sys.stderr, flush=True)
     cfg = read_config(config)
     size = tuple(size or args.size or input_size(cfg))
     cost = complexity(cfg, size)
@@ -120,6 +121,7 @@ def evaluate(cfg: Config, checkpoint: str) -> dict[str, float]:
     apis.check_checkpoint_exists(checkpoint, "--checkpoints")
     apis.check_data_paths(cfg, ["test_dataloader"])
     cfg.load_from = checkpoint
+    cfg.log_level = "WARNING"  # the table says it all
     apis.prepare_for_device(cfg, "none")
     runner = Runner.from_cfg(cfg)
     apis.check_checkpoint_fits(apis.bare_model(runner), checkpoint)
