@@ -2,10 +2,7 @@
 
 import importlib.util
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 from mmseg.datasets import ADE20KDataset
 from panoptic_files import write_dataset
 from PIL import Image
+from tiny import run_tool
 
 from mmmaskformer.datasets.ade20k_full import CLASSES, VOID
 from mmmaskformer.errors import UserError
@@ -21,12 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def convert(name, *arguments):
-    return subprocess.run(
-        [sys.executable, ROOT / "tools/dataset_converters" / name, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )
+    return run_tool(f"dataset_converters/{name}", *arguments, cwd=ROOT)
 
 
 def converter(name):
@@ -62,7 +55,7 @@ def segnet(shared_data, tmp_path):
 
 def test_segnet_s_layout_becomes_mmseg_s_with_labels_unchanged(segnet, tmp_path):
     result = convert("camvid.py", segnet, "--out", tmp_path / "out")
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout
     assert "train: 2, val: 1" in result.stdout
     for image in (segnet / "train").iterdir():
         written = np.array(Image.open(tmp_path / "out/images/train" / f"{image.stem}.jpg")).astype(int)
@@ -122,20 +115,20 @@ def test_a_bad_label_map_is_named_and_nothing_is_written(camvid, segnet, tmp_pat
 
 def test_a_folder_without_camvid_is_told_in_one_line_what_was_expected(tmp_path):
     result = convert("camvid.py", tmp_path)
-    assert result.returncode == 2 and "trainannot" in result.stderr and "Traceback" not in result.stderr
+    assert result.returncode == 2 and "trainannot" in result.stdout and "Traceback" not in result.stdout
 
 
 def test_shapes_are_drawn_once_with_the_counts_and_size_asked_for(tmp_path):
     arguments = ("shapes.py", "--out", tmp_path / "shapes", "--train", 2, "--val", 1, "--size", 48, 64)
     first, second = convert(*arguments), convert(*arguments)
-    assert first.returncode == 0, first.stderr
+    assert first.returncode == 0, first.stdout
     assert "2 + 1 images drawn" in first.stdout and "were there already" in second.stdout
     assert Image.open(tmp_path / "shapes/images/train/000001.png").size == (64, 48)
 
 
 def test_shapes_of_no_size_are_refused_in_one_line(tmp_path):
     result = convert("shapes.py", "--out", tmp_path / "shapes", "--size", -1, 64)
-    assert result.returncode == 2 and "height must be an integer of at least 32, got -1" in result.stderr
+    assert result.returncode == 2 and "height must be an integer of at least 32, got -1" in result.stdout
 
 
 RAW = "ade20k_sample/raw/ADE_train_00000970_raw.png"
@@ -175,7 +168,7 @@ def test_raw_ade20k_is_shrunk_to_a_short_side_of_512_and_a_stopped_run_goes_on(a
     assert all(Image.open(path).size == (683, 512) for path in done)
 
     result = convert("ade20k_full.py", ade20k_raw, "--out", tmp_path / "out", "--workers", 2)
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stdout
     assert "training: 1, validation: 1" in result.stdout
     assert {path: path.stat().st_mtime_ns for path in done} == done, "what was written is not written again"
     source = ade20k_raw / "validation/unsorted"
@@ -224,5 +217,5 @@ def test_panoptic_truth_becomes_instances_in_one_command(tmp_path):
     folder = write_dataset(tmp_path / "data")
     out = tmp_path / "made" / "instances.json"
     done = convert("panoptic_to_instances.py", folder / "panoptic.json", folder / "panoptic", out)
-    assert done.returncode == 0 and "8 instances in 2 images" in done.stdout, done.stderr
+    assert done.returncode == 0 and "8 instances in 2 images" in done.stdout, done.stdout
     assert {annotation["category_id"] for annotation in json.loads(out.read_text())["annotations"]} == {3, 7}
