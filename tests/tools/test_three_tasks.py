@@ -70,10 +70,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def records(work_dir: Path) -> list[dict]:
+    """What the runs of a work folder recorded, the oldest first."""
+    lines = [line for file in sorted(work_dir.glob("*/vis_data/*.json")) for line in file.read_text().splitlines()]
+    return [json.loads(line) for line in lines]
+
+
 def metrics(work_dir: Path) -> dict[str, float]:
     """The last evaluation that a run of a work folder recorded."""
-    lines = [line for file in sorted(work_dir.glob("*/vis_data/*.json")) for line in file.read_text().splitlines()]
-    found = next(record for record in reversed([json.loads(line) for line in lines]) if METRICS[0] in record)
+    found = next(record for record in reversed(records(work_dir)) if METRICS[0] in record)
     return {name: value for name, value in found.items() if re.match(r"coco|mIoU|aAcc", name)}
 
 
@@ -94,6 +99,8 @@ def test_one_training_gives_panoptic_instance_and_semantic_results(folder: Path)
     assert set(METRICS) <= found.keys()
     assert found["coco_panoptic/PQ"] > 3, f"nothing was learned: {found}"
     assert found["mIoU"] > 5, f"nothing was learned: {found}"
+    losses = [record["loss"] for record in records(folder / "work_dirs" / "tasks") if "loss" in record]
+    assert losses[-1] < 0.8 * losses[0], f"nothing was learned: {losses}"
 
 
 def test_two_processes_evaluate_to_the_same_numbers_though_the_images_do_not_divide(folder: Path) -> None:
