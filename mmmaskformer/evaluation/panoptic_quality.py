@@ -230,11 +230,17 @@ def overlaps(prediction: PanopticMap, truth: PanopticMap) -> np.ndarray:
 
 def run_starts(*maps: np.ndarray) -> np.ndarray:
     """Indices into maps (N,) where a pixel differs, in any of the maps, from the one before it; the first one does."""
-    starts = np.ones(len(maps[0]), bool)
-    np.not_equal(maps[0][1:], maps[0][:-1], out=starts[1:])
+    size = len(maps[0])
+    starts = np.empty(-(-size // 8) * 8, bool)
+    starts[:1], starts[size:] = True, False
+    np.not_equal(maps[0][1:], maps[0][:-1], out=starts[1:size])
     for pixels in maps[1:]:
-        starts[1:] |= pixels[1:] != pixels[:-1]
-    return np.flatnonzero(starts)
+        starts[1:size] |= pixels[1:] != pixels[:-1]
+    # In two steps, first eight pixels at once: numpy's search slows down where few of very many are true.
+    eights = starts.view(np.uint64)
+    place = np.flatnonzero(eights != 0)
+    found = np.flatnonzero(eights.take(place).view(bool))
+    return (place << 3).take(found >> 3) + (found & 7)
 
 
 def ids_in(pixels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from panoptic_scenes import CATEGORIES, CATEGORY_IDS, CLASS_OF, THINGS, Scene, p
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation import PanopticCounts, PanopticMap, count_matches
-from mmmaskformer.evaluation.panoptic_quality import ids_in, overlaps
+from mmmaskformer.evaluation.panoptic_quality import ids_in, overlaps, run_starts
 
 EXACT = dict(rel=0, abs=1e-12)
 
@@ -188,6 +188,15 @@ def test_overlaps_of_many_segments_are_those_counted_pixel_by_pixel() -> None:
     expected = np.zeros((301, 41))
     np.add.at(expected, tuple(places), 1)
     assert np.array_equal(overlaps(*maps), expected)
+
+
+@pytest.mark.parametrize("sparse", [2, 30])
+def test_runs_of_maps_of_any_size_start_where_a_pixel_differs_from_the_last(sparse: int) -> None:
+    rng = np.random.default_rng(sparse)
+    for size in range(40):
+        a, b = (rng.integers(0, sparse, size) == 0 for _ in "ab")
+        expected = [n for n in range(size) if n == 0 or a[n] != a[n - 1] or b[n] != b[n - 1]]
+        assert run_starts(a, b).tolist() == expected, f"{size} pixels"
 
 
 def test_ids_of_a_map_are_its_distinct_values() -> None:
