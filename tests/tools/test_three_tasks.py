@@ -1,4 +1,7 @@
-"""One model, three tasks: trained once on Shapes, evaluated by PQ, AP and mIoU at once, on one process and on two."""
+"""One model, three tasks: trained once on Shapes, evaluated by PQ, AP and mIoU at once, on one process and on two.
+
+The model learns five images by heart and is evaluated on them: that takes seconds, and things are found too.
+"""
 
 import json
 import re
@@ -14,15 +17,15 @@ from mmmaskformer.apis import load_config
 
 CONFIG = """
 _base_ = "{configs}/maskformer_efficientnet-lite0_shapes-panoptic.py"
-generate = dict(train=16, val=5, height=64, width=64, seed=0)
+generate = dict(train=5, val=1, height=64, width=64, seed=0)
 model = dict(
     backbone=dict(
-        _delete_=True, type="ResNet", depth=18, base_channels=8, stem_channels=8, norm_eval=True,
+        _delete_=True, type="ResNet", depth=18, base_channels=16, stem_channels=16, norm_eval=True,
         zero_init_residual=False,
     ),
     panoptic_head=dict(
-        in_channels=[8, 16, 32, 64], num_queries=12, channels=16, pixel_decoder=dict(norm_groups=4),
-        transformer_decoder=dict(num_layers=2, num_heads=2, feedforward_channels=32, dropout=0.0),
+        in_channels=[16, 32, 64, 128], num_queries=12, channels=32, pixel_decoder=dict(norm_groups=4),
+        transformer_decoder=dict(num_layers=2, num_heads=2, feedforward_channels=64, dropout=0.0),
     ),
     test_cfg=dict(object_mask_thr=0.15, iou_thr=0.3, max_per_image=20),
 )
@@ -31,27 +34,30 @@ load = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root="sha
 train_dataloader = dict(batch_size=4, **load)
 train_dataloader["dataset"] = dict(pipeline=_base_.test_pipeline, **load["dataset"])
 val_dataloader = dict(**load)
+val_dataloader["dataset"] = dict(
+    ann_file="panoptic_train.json", data_prefix=dict(img="images/train", seg="panoptic/train"), **load["dataset"]
+)
 test_dataloader = val_dataloader
-truth = dict(ann_file="shapes/panoptic_val.json", seg_prefix="shapes/panoptic/val")
+truth = dict(ann_file="shapes/panoptic_train.json", seg_prefix="shapes/panoptic/train")
 val_evaluator = [
     dict(type="mmmaskformer.PanopticQualityMetric", **truth),
     dict(type="mmmaskformer.PanopticInstanceMetric", **truth),
     dict(type="SemSegMetric", iou_metrics=["mIoU"]),
 ]
 test_evaluator = val_evaluator
-max_iters = 100
-optim_wrapper = dict(optimizer=dict(lr=4e-3))
+max_iters = 300
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [dict(type="PolyLR", eta_min=0.0, power=0.9, begin=0, end=max_iters, by_epoch=False)]
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 default_hooks = dict(checkpoint=dict(interval=max_iters))
 """
 # Eight steps from what is learned. Plain gradient descent: Adam's division by the gradients' size would hide a wrong
-# scale and blow up the last bits, in which sums of two processes differ.
+# scale and blow up the last bits, in which sums of two processes differ; so would a larger learning rate.
 FEW_STEPS = """
 _base_ = "tasks.py"
-load_from = "work_dirs/tasks/iter_100.pth"
+load_from = "work_dirs/tasks/iter_300.pth"
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type="SGD", lr=0.003), clip_grad=None, paramwise_cfg=dict(_delete_=True)
+    optimizer=dict(_delete_=True, type="SGD", lr=1e-4), clip_grad=None, paramwise_cfg=dict(_delete_=True)
 )
 param_scheduler = []
 train_cfg = dict(max_iters=8, val_interval=8)
@@ -97,14 +103,13 @@ def free_port() -> str:
 def test_one_training_gives_panoptic_instance_and_semantic_results(folder: Path) -> None:
     found = metrics(folder / "work_dirs" / "tasks")
     assert set(METRICS) <= found.keys()
-    assert found["coco_panoptic/PQ"] > 3, f"nothing was learned: {found}"
-    assert found["mIoU"] > 5, f"nothing was learned: {found}"
-    losses = [record["loss"] for record in records(folder / "work_dirs" / "tasks") if "loss" in record]
-    assert losses[-1] < 0.8 * losses[0], f"nothing was learned: {losses}"
+    # Nine tenths of both PQs and of mIoU and an AP of 0.6 are usual.
+    least = {"coco_panoptic/PQ_th": 60, "coco_panoptic/PQ_st": 60, "coco/segm_mAP": 0.3, "mIoU": 60}
+    assert all(found[metric] > bound for metric, bound in least.items()), f"too little was learned: {found}"
 
 
 def test_two_processes_evaluate_to_the_same_numbers_though_the_images_do_not_divide(folder: Path) -> None:
-    checkpoint = "work_dirs/tasks/iter_100.pth"
+    checkpoint = "work_dirs/tasks/iter_300.pth"
     done = run_tool("dist_test.sh", "tasks.py", checkpoint, "2", "--work-dir", "both", cwd=folder, PORT=free_port())
     assert done.returncode == 0, done.stdout
     (written,) = (folder / "both").glob("*/*.json")
@@ -120,7 +125,7 @@ def test_two_processes_train_to_the_quality_of_one_with_the_doubled_batch(folder
     two = run_tool("dist_train.sh", "few.py", "2", "--work-dir", "two", *halved, cwd=folder, PORT=free_port())
     assert (one.returncode, two.returncode) == (0, 0), one.stdout + two.stdout
     assert metrics(folder / "two") == pytest.approx(metrics(folder / "one"), abs=0.1, nan_ok=True)
-    start = weights(folder / "work_dirs" / "tasks" / "iter_100.pth")
+    start = weights(folder / "work_dirs" / "tasks" / "iter_300.pth")
     step = weights(folder / "one" / "iter_8.pth") - start
     other = weights(folder / "two" / "iter_8.pth") - start
     assert step.norm() > 0, "nothing was learned"
@@ -130,7 +135,7 @@ def test_two_processes_train_to_the_quality_of_one_with_the_doubled_batch(folder
 def test_the_checkpoint_gives_mmsegs_model_the_same_semantic_scores(folder: Path) -> None:
     cfg = load_config(folder / "tasks.py")
     detector = MODELS.build(cfg.model).eval()
-    learned = torch.load(folder / "work_dirs" / "tasks" / "iter_100.pth", weights_only=False)["state_dict"]
+    learned = torch.load(folder / "work_dirs" / "tasks" / "iter_300.pth", weights_only=False)["state_dict"]
     detector.load_state_dict(learned)
     head = cfg.model.panoptic_head
     things, stuff = head.pop("num_things_classes"), head.pop("num_stuff_classes")
