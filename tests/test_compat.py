@@ -14,10 +14,10 @@ import mmcv
 import numpy as np
 import pytest
 import torch
+from launching import environment
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import Runner, save_checkpoint
-from tiny import environment
 
 from mmmaskformer.errors import UserError
 

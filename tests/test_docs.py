@@ -13,6 +13,7 @@ import pytest
 import segmenter
 import tiny
 from doc_commands import PAGES, ROOT, Command, blocks, commands
+from launching import run_tool
 from mmengine.config import Config
 
 from mmmaskformer.apis import load_config, sync_dataset_meta
@@ -148,7 +149,7 @@ def test_a_command_in_the_documentation_runs(command: Command, models: dict, tmp
         if word.endswith((".py", ".pth", ".jpg"))
     }
     tool, arguments = command.tool.removeprefix("tools/"), [replace.get(word, word) for word in command.arguments]
-    done = tiny.run_tool(tool, *arguments, cwd=tmp_path)
+    done = run_tool(tool, *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     for option in ("--out", "--out-dir", "--show-dir"):
         if option in arguments:

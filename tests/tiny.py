@@ -1,20 +1,10 @@
 """A data set and a model so small that a tool's whole run takes seconds."""
 
-import functools
-import multiprocessing
-import os
-import runpy
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ("left", "right", "square")
 SIZE = 64
 
@@ -99,67 +89,3 @@ def write_config(path: Path, data: Path, classes: tuple[str, ...] = CLASSES) -> 
     """Writes a config that trains a small FCN on the data set of :func:`make_dataset`."""
     path.write_text(CONFIG.format(data=str(data), classes=classes))
     return path
-
-
-def run_tool(*command: str | Path, cwd: Path, timeout: float = 300, **env: str) -> subprocess.CompletedProcess:
-    """Runs a file of tools/ by its name, as a user would, and returns the finished process with its output.
-
-    A Python tool's process is forked from one that has imported torch, mmseg and mmdet already, which takes a tool six
-    seconds; a shell script starts as it does for a user.
-    """
-    name, *arguments = map(str, command)
-    if name.endswith(".sh"):
-        return subprocess.run(
-            ["bash", str(ROOT / "tools" / name), *arguments],
-            cwd=cwd,
-            env=environment(**env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder, "output.txt")
-        options = (name, arguments, str(cwd), environment(**env), str(output))
-        process = _forkserver().Process(target=_run_python_tool, args=options)
-        process.start()
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
-            raise subprocess.TimeoutExpired([name, *arguments], timeout, output.read_bytes())
-        return subprocess.CompletedProcess([name, *arguments], process.exitcode, output.read_text())
-
-
-@functools.cache
-def _forkserver() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mmmaskformer", "mmseg.models", "mmdet.models", "mmmaskformer.apis.inferencer"])
-    # The server keeps the environment that it is started in, and torch counts its threads once.
-    with patch.dict(os.environ, environment()):
-        context.Process(target=int).start()
-    return context
-
-
-def _run_python_tool(name: str, arguments: list[str], cwd: str, env: dict[str, str], output: str) -> None:
-    with open(output, "wb", buffering=0) as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-    tool = str(ROOT / "tools" / name)
-    sys.argv = [tool, *arguments]
-    sys.path[0] = os.path.dirname(tool)
-    runpy.run_path(tool, run_name="__main__")
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """The environment of a tool's process: one thread, no GPU, this checkout's package."""
-    return {
-        **os.environ,
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        **extra,
-    }

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import multiprocessing
 
 import numpy as np
 import pytest
+from launching import forkserver
 from mmengine.registry import init_default_scope
 from PIL import Image
 
@@ -172,7 +172,7 @@ def test_a_run_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_two_processes_that_start_at_once_draw_it_once(tmp_path):
     arguments = (tmp_path / "shapes", SMALL, False)
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with forkserver().Pool(2) as pool:
         made = pool.starmap(generate_shapes, [arguments, arguments])
     assert sorted(made) == [False, True]
 

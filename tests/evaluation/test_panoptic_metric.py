@@ -176,7 +176,7 @@ def test_samples_of_mmdets_data_set_are_evaluated_with_and_without_the_json(shar
         test_mode=True,
         indices=5,
         pipeline=[
-            dict(type="mmdet.LoadImageFromFile"),
+            dict(type="LoadImageFromFile"),
             dict(type="mmdet.PackDetInputs", meta_keys=("img_id", "img_path", "segments_info", "seg_map_path")),
         ],
     )

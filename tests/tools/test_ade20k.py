@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from launching import ROOT, run_tool
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from numpy import ndarray
-from tiny import ROOT, run_tool
 
 from mmmaskformer.apis import load_config
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import cv2
 import pytest
 import tiny
+from launching import run_tool
 from segmenter import write_checkpoint, write_config
-from tiny import CLASSES, make_dataset, run_tool
+from tiny import CLASSES, make_dataset
 
 
 @pytest.fixture(scope="module")

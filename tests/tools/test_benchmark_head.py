@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tiny import run_tool
+from launching import run_tool
 
 
 def run(folder, *arguments: str):

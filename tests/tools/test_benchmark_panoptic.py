@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tiny import run_tool
+from launching import run_tool
 
 
 def test_the_speedup_of_panoptic_quality_is_printed_and_written_as_json(tmp_path):

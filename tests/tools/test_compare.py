@@ -7,8 +7,8 @@ import sys
 import pytest
 import segmenter
 import tiny
+from launching import ROOT, run_tool
 from PIL import Image
-from tiny import run_tool
 
 TOOL = "analysis_tools/compare.py"
 
@@ -16,7 +16,7 @@ TOOL = "analysis_tools/compare.py"
 @pytest.fixture
 def compare(monkeypatch):
     """The tool as a module, called without arguments."""
-    monkeypatch.syspath_prepend(str(tiny.ROOT / "tools/analysis_tools"))
+    monkeypatch.syspath_prepend(str(ROOT / "tools/analysis_tools"))
     monkeypatch.setattr(sys, "argv", ["compare.py"])
     return importlib.import_module("compare")
 

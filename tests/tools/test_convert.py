@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from converting import convert
+from launching import run_tool
 from mmdet.structures import DetDataSample
 from mmengine.runner import load_checkpoint
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from release import Release, assert_close, assert_labels, assert_losses, assert_panoptic
-from tiny import run_tool
 from torch import nn
 
 from mmmaskformer.apis import MaskFormerInferencer, load_config

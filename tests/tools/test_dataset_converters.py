@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from launching import run_tool
 from mmseg.datasets import ADE20KDataset
 from panoptic_files import write_dataset
 from PIL import Image
-from tiny import run_tool
 
 from mmmaskformer.datasets.ade20k_full import CLASSES, VOID
 from mmmaskformer.errors import UserError

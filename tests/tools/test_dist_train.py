@@ -1,19 +1,13 @@
 """Two processes train, evaluate and save on a machine without GPUs."""
 
 import re
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, environment, make_dataset, run_tool, write_config
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+from launching import ROOT, environment, free_port, run_tool
+from tiny import make_dataset, write_config
 
 
 def kill_once_saved(folder: Path) -> int:

@@ -12,8 +12,8 @@ import pytest
 import segmenter
 import tiny
 import tiny_panoptic
+from launching import run_tool
 from PIL import Image
-from tiny import run_tool
 
 from mmmaskformer.apis import MaskFormerInferencer
 from mmmaskformer.errors import UserError

@@ -4,8 +4,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from launching import run_tool
 from segmenter import write_checkpoint, write_config
-from tiny import make_dataset, run_tool
+from tiny import make_dataset
 
 MODEL = ("--config", "tiny.py", "--checkpoint", "tiny.pth")
 

@@ -6,7 +6,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
-from tiny import ROOT, run_tool
+from launching import ROOT, run_tool
 
 from mmmaskformer.errors import UserError
 

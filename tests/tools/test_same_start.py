@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import torch
+from launching import run_tool
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
-from tiny import run_tool
 
 from mmmaskformer.apis import load_config
 

@@ -5,13 +5,12 @@ The model learns five images by heart and is evaluated on them: that takes secon
 
 import json
 import re
-import socket
 from pathlib import Path
 
 import pytest
 import torch
+from launching import ROOT, run_tool, run_tool_on_ranks
 from mmengine.registry import MODELS, init_default_scope
-from tiny import ROOT, run_tool
 
 from mmmaskformer.apis import load_config
 
@@ -94,12 +93,6 @@ def weights(checkpoint: Path) -> torch.Tensor:
     return torch.cat([value.double().flatten() for value in state.values()])
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def test_one_training_gives_panoptic_instance_and_semantic_results(folder: Path) -> None:
     found = metrics(folder / "work_dirs" / "tasks")
     assert set(METRICS) <= found.keys()
@@ -110,7 +103,7 @@ def test_one_training_gives_panoptic_instance_and_semantic_results(folder: Path)
 
 def test_two_processes_evaluate_to_the_same_numbers_though_the_images_do_not_divide(folder: Path) -> None:
     checkpoint = "work_dirs/tasks/iter_300.pth"
-    done = run_tool("dist_test.sh", "tasks.py", checkpoint, "2", "--work-dir", "both", cwd=folder, PORT=free_port())
+    done = run_tool_on_ranks("test.py", "tasks.py", checkpoint, "--work-dir", "both", ranks=2, cwd=folder)
     assert done.returncode == 0, done.stdout
     (written,) = (folder / "both").glob("*/*.json")
     both = json.loads(written.read_text())
@@ -122,7 +115,7 @@ def test_two_processes_train_to_the_quality_of_one_with_the_doubled_batch(folder
     (folder / "few.py").write_text(FEW_STEPS)
     one = run_tool("train.py", "few.py", "--work-dir", "one", cwd=folder)
     halved = ("--cfg-options", "train_dataloader.batch_size=2")
-    two = run_tool("dist_train.sh", "few.py", "2", "--work-dir", "two", *halved, cwd=folder, PORT=free_port())
+    two = run_tool_on_ranks("train.py", "few.py", "--work-dir", "two", *halved, ranks=2, cwd=folder)
     assert (one.returncode, two.returncode) == (0, 0), one.stdout + two.stdout
     assert metrics(folder / "two") == pytest.approx(metrics(folder / "one"), abs=0.1, nan_ok=True)
     start = weights(folder / "work_dirs" / "tasks" / "iter_300.pth")

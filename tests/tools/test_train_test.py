@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tiny import make_dataset, run_tool, write_config
+from launching import run_tool
+from tiny import make_dataset, write_config
 
 MORE = ("--cfg-options", "train_cfg.max_iters=4")
 
