@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from launching import ROOT, environment, free_port, run_tool
+from launching import ROOT, environment, free_port, run_tool, run_tool_on_ranks
 from tiny import make_dataset, write_config
 
 
@@ -58,7 +58,7 @@ def test_two_processes_are_killed_resume_at_the_saved_iteration_evaluate_save_an
     end = saved + 2
 
     options = ["--resume", "--amp", "--cfg-options", f"train_cfg.max_iters={end}"]
-    resumed = run_tool("dist_train.sh", "tiny.py", "2", *options, cwd=tmp_path, PORT=free_port())
+    resumed = run_tool_on_ranks("train.py", "tiny.py", *options, ranks=2, cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stdout
     assert f"resumed epoch: 0, iter: {saved}" in resumed.stdout
     # MMEngine pads the iteration to the width of the last one.
