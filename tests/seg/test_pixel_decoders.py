@@ -1,7 +1,10 @@
 """mmseg's decode heads as pixel decoders."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from tiny_models import CHANNELS, build_head, build_segmentor, features, head_config, label_maps, samples
 
 from mmmaskformer.seg import DecodeHeadPixelDecoder
@@ -12,6 +15,13 @@ HEADS = {
     "DepthwiseSeparableASPPHead": dict(dilations=(1, 2), c1_channels=4),
 }
 EACH = pytest.mark.parametrize("kind", HEADS)
+
+
+@pytest.fixture(autouse=True)
+def mmsegs_scope() -> Iterator[None]:
+    """The scope that a run of mmseg has, whichever one an earlier test left: there its heads need no prefix."""
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        yield
 
 
 def decoder(kind: str, **changes) -> dict:
