@@ -15,47 +15,82 @@ from torch import Tensor
 
 @dataclass
 class PixelEmbeddings:
-    """Per-pixel embeddings with the pixel decoder's last convolution still to come.
+    """Per-pixel embeddings, with the pixel decoder's last convolution not yet applied if it has one.
 
-    That convolution is linear, and so is the dot product with a mask embedding: ``e . (W * x) = (e W) * x``. A few
-    masks are cheaper as a convolution with as many kernels ``e W`` than as C embeddings of which few directions are
-    used, in the backward pass above all.
+    That convolution is linear, and so is the dot product with a mask embedding: ``e . (W * x) = (e W) * x``. For a few
+    masks, a convolution with as many kernels ``e W`` is cheaper than C embeddings of which few directions are used,
+    above all in the backward pass.
 
     Attributes:
-        features: (B, C', h, w), the convolution's input.
-        weight: (C, C', k, k), k odd; stride 1, padding to the same size.
-        bias: (C,).
+        features: (B, C', h, w), the convolution's input; the embeddings themselves (C' = C) without a convolution.
+        weight: (C, C', k, k) of the convolution, k odd, stride 1, padding to the same size; or None.
+        bias: (C,), or None.
     """
 
     features: Tensor
-    weight: Tensor
-    bias: Tensor
+    weight: Tensor | None = None
+    bias: Tensor | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w)."""
+        return tuple(self.features.shape[-2:])
 
     def dense(self) -> Tensor:
         """The embeddings (B, C, h, w)."""
-        return self._convolve(self.features, self.weight, self.bias)
+        return self.features if self.weight is None else self._convolve(self.features, self.weight, self.bias)
 
     def masks(self, image: int, embeds: Tensor) -> Tensor:
-        """Dot products (R, h, w) of one image's pixels with embeddings (R, C), by the shorter of the two ways."""
+        """Dot products (R, h, w) of one image's pixels with embeddings (R, C), computed in the cheaper order."""
         pixels = self.features[image : image + 1]
+        if self.weight is None:
+            return torch.einsum("rc,chw->rhw", embeds, pixels[0])
         # torch has no convolution with 0 kernels, but the graph must not end at an image without segments.
         if not 0 < len(embeds) < len(self.weight):
             return torch.einsum("rc,chw->rhw", embeds, self._convolve(pixels, self.weight, self.bias)[0])
         kernels = torch.einsum("rc,cdij->rdij", embeds, self.weight)
         return self._convolve(pixels, kernels, embeds @ self.bias)[0]
 
+    def resized(self, size: tuple[int, int]) -> Tensor:
+        """The embeddings (B, C, h', w') resized bilinearly (``align_corners=False``).
+
+        Halving, or dividing by another even number, reads two neighboring pixels per axis in equal parts. The mean of
+        a convolution at neighboring places is the convolution of the mean, so only the result's places are convolved.
+        """
+        if size == self.size:
+            return self.dense()
+        step = self.size[0] // size[0]
+        exact = step % 2 == 0 and self.size == (size[0] * step, size[1] * step)
+        if self.weight is None or not exact:
+            return F.interpolate(self.dense(), size=size, mode="bilinear", align_corners=False)
+        reach, first = self.weight.shape[-1] // 2, step // 2 - 1
+        means = F.avg_pool2d(F.pad(self.features, (reach,) * 4), 2, stride=1)[..., first:, first:]
+        return F.conv2d(means, self.weight, self.bias, stride=step)
+
     def float(self) -> PixelEmbeddings:
         """In fp32."""
-        return PixelEmbeddings(self.features.float(), self.weight.float(), self.bias.float())
+        weight, bias = (None if part is None else part.float() for part in (self.weight, self.bias))
+        return PixelEmbeddings(self.features.float(), weight, bias)
 
     @staticmethod
-    def _convolve(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def _convolve(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(features, weight, bias, padding=weight.shape[-1] // 2)
 
 
-def dense_pixels(pixels: Tensor | PixelEmbeddings) -> Tensor:
-    """Per-pixel embeddings (B, C, h, w), whichever way a pixel decoder gives them."""
-    return pixels if isinstance(pixels, Tensor) else pixels.dense()
+@dataclass
+class PixelFeatures:
+    """What a pixel decoder gives (Sec. 3.3, pixel-level module).
+
+    Attributes:
+        pixels: per-pixel embeddings at the finest stride.
+        memory: (B, C', H/32, W/32), the coarsest map, which the paper's transformer decoder attends to.
+        maps: the pixel decoder's own maps below the finest stride, coarsest first (strides 32, 16 and 8 for a backbone
+            with four stages); empty for a pixel decoder without them.
+    """
+
+    pixels: PixelEmbeddings
+    memory: Tensor
+    maps: Sequence[Tensor] = ()
 
 
 @dataclass
@@ -68,15 +103,19 @@ class MaskPredictions:
     Attributes:
         class_logits: (L, B, Q, K+1); the last class is "no object".
         mask_embeds: (L, B, Q, C).
-        pixels: what the masks are made of, shared by all layers: embeddings (B, C, h, w), or
-            :class:`PixelEmbeddings`.
+        pixels: per-pixel embeddings, shared by all layers.
         boxes: (L, B, Q, 4) normalised (cx, cy, w, h) where a model predicts them (Table 5), else None.
     """
 
     class_logits: Tensor
     mask_embeds: Tensor
-    pixels: Tensor | PixelEmbeddings
+    pixels: PixelEmbeddings
     boxes: Tensor | None = None
+
+    @classmethod
+    def from_embeddings(cls, class_logits: Tensor, mask_embeds: Tensor, pixel_embeds: Tensor) -> MaskPredictions:
+        """From embeddings (B, C, h, w) without a convolution that is not yet applied."""
+        return cls(class_logits, mask_embeds, PixelEmbeddings(pixel_embeds))
 
     @property
     def num_layers(self) -> int:
@@ -94,12 +133,12 @@ class MaskPredictions:
     @property
     def mask_size(self) -> tuple[int, int]:
         """(h, w)."""
-        return tuple((self.pixels if isinstance(self.pixels, Tensor) else self.pixels.features).shape[-2:])
+        return self.pixels.size
 
     @property
     def pixel_embeds(self) -> Tensor:
-        """Per-pixel embeddings (B, C, h, w); computed at each call where the last convolution is still to come."""
-        return dense_pixels(self.pixels)
+        """Per-pixel embeddings (B, C, h, w); computed at each call if the last convolution is not yet applied."""
+        return self.pixels.dense()
 
     def float(self) -> MaskPredictions:
         """In fp32."""
@@ -119,8 +158,6 @@ class MaskPredictions:
 
     def masks_of(self, image: int, embeds: Tensor) -> Tensor:
         """Mask logits (R, h, w) of one image for any mask embeddings (R, C) of it."""
-        if isinstance(self.pixels, Tensor):
-            return torch.einsum("rc,chw->rhw", embeds, self.pixels[image])
         return self.pixels.masks(image, embeds)
 
 

@@ -10,7 +10,7 @@ CLASSES, QUERIES, LAYERS, CHANNELS = 6, 10, 3, 8
 def predictions(batch: int = 2, size: tuple[int, int] = (8, 12), queries: int = QUERIES, classes: int = CLASSES):
     """Leaves with gradients, of a scale at which masks are neither flat nor saturated."""
     generator = torch.Generator().manual_seed(0)
-    return MaskPredictions(
+    return MaskPredictions.from_embeddings(
         *(
             torch.randn(*shape, generator=generator).requires_grad_()
             for shape in (

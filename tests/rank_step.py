@@ -3,9 +3,9 @@
 import torch
 import torch.distributed as dist
 from launching import run_on_ranks
-from tiny_detectors import build_detector
+from tiny_detectors import build_detector, head_config
 from tiny_detectors import samples as detection_samples
-from tiny_models import build_segmentor, label_maps, samples
+from tiny_models import FAST, build_segmentor, label_maps, samples
 
 SIZE = (64, 96)
 
@@ -54,9 +54,9 @@ def segmentor_and_batch(void_rank: bool) -> tuple[torch.nn.Module, list]:
 
 
 def detector_and_batch(void_rank: bool) -> tuple[torch.nn.Module, list]:
-    """The same for panoptic ground truth."""
+    """The same for panoptic ground truth and the parts that learn names fast."""
     batch = detection_samples([SIZE] * 4)
     for sample in batch[: 2 if void_rank else 1]:
         sample.gt_instances = sample.gt_instances[torch.zeros(3, dtype=torch.bool)]
         sample.gt_sem_seg.sem_seg.fill_(255)
-    return build_detector(), batch
+    return build_detector(head_config(**FAST)), batch

@@ -56,7 +56,9 @@ MODELS = {
     "mmseg's segmentor": semantic("MaskFormerHead", tiny_models.SEGMENTORS[1]),
     "per-pixel baseline": semantic("PerPixelBaselineHead"),
     "per-pixel baseline+": semantic("PerPixelBaselinePlusHead"),
+    "fast semantic": semantic("MaskFormerHead", **tiny_models.FAST),
     "panoptic": panoptic(),
+    "fast panoptic": panoptic(**tiny_models.FAST),
     "instances": panoptic("instance"),
     "by box": panoptic(predict_boxes=True, criterion=BY_BOX),
 }

@@ -8,7 +8,7 @@ from mmmaskformer.structures import MaskPredictions, PixelEmbeddings, SegmentTar
 
 def test_mask_logits_are_the_dot_product_of_the_queries_asked_for():
     embeds, pixels = torch.randn(2, 3, 4, 5), torch.randn(3, 5, 6, 7)
-    predictions = MaskPredictions(torch.randn(2, 3, 4, 8), embeds, pixels)
+    predictions = MaskPredictions.from_embeddings(torch.randn(2, 3, 4, 8), embeds, pixels)
     expected = (embeds[0, 1, 2][:, None, None] * pixels[1]).sum(0)
     torch.testing.assert_close(predictions.mask_logits(0, torch.tensor([2, 0]))[1, 0], expected)
     assert predictions.mask_logits().shape == (3, 4, 6, 7)
@@ -62,3 +62,13 @@ def test_segments_of_different_counts_are_padded_and_downsampled_to_the_nearest_
 def test_segments_that_do_not_add_up_are_refused():
     with pytest.raises(ValueError, match=r"labels \(2,\), masks \(1, 4, 4\) and counts \[2\]"):
         SegmentTargets(torch.zeros(2, dtype=torch.long), torch.zeros(1, 4, 4, dtype=torch.bool), [2])
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("size", [(8, 12), (4, 6), (2, 3), (5, 7), (16, 24)])
+def test_embeddings_resized_before_the_last_convolution_are_those_resized_after_it(kernel, size):
+    generator = torch.Generator().manual_seed(2)
+    shapes = ((2, 4, 16, 24), (5, 4, kernel, kernel), (5,))
+    pixels = PixelEmbeddings(*(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes))
+    expected = torch.nn.functional.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(pixels.resized(size), expected, rtol=1e-12, atol=1e-12)

@@ -20,6 +20,11 @@ CHANNELS = [4, 8, 16, 32]
 NORM = dict(type="BN")
 BACKBONE = dict(type="mmseg.ResNet", depth=18, base_channels=4, stem_channels=4, avg_down=True, norm_cfg=NORM)
 DECODER = dict(num_layers=LAYERS, num_heads=2, feedforward_channels=16, dropout=0.0)
+# The parts that make a head learn names fast, as configs/_base_/models/fast_head.py has them.
+FAST = dict(
+    transformer_decoder=dict(type="mmmaskformer.MaskedAttentionDecoder", **DECODER),
+    class_head=dict(type="mmmaskformer.PooledClassHead"),
+)
 SEGMENTORS = ["mmmaskformer.MaskFormerSegmentor", "mmseg.EncoderDecoder"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmmaskformer.errors import UserError
-from mmmaskformer.structures import PixelEmbeddings, dense_pixels
+from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 PHOTO = (480, 640)
 
@@ -106,6 +106,6 @@ def new_sample(model: BaseModel, size: tuple[int, int]) -> BaseDataElement:
 
 def make_embeddings(module: nn.Module, inputs: tuple, output: Any) -> Any:
     """Forward hook: a pixel decoder's last convolution is done at once."""
-    if isinstance(output, tuple) and output and isinstance(output[0], PixelEmbeddings):
-        return (dense_pixels(output[0]), *output[1:])
+    if isinstance(output, PixelFeatures):
+        return replace(output, pixels=PixelEmbeddings(output.pixels.dense()))
     return output

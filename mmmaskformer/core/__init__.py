@@ -1,9 +1,12 @@
 """The paper, free of mmseg and mmdet: torch, scipy and mmengine only."""
 
 from .boxes import BoxL1Cost, BoxL1Loss, GIoUCost, GIoULoss
+from .class_heads import LinearClassHead, PooledClassHead
 from .criterion import ClassificationLoss, MaskCriterion
 from .mask_losses import DiceLoss, FocalLoss, MaskLoss
+from .mask_model import MaskModel
 from .mask_transformer import MaskTransformer
+from .masked_attention import MaskedAttentionDecoder
 from .matching import ClassCost, DiceCost, FixedAssigner, FocalCost, HungarianAssigner
 from .pixel_decoder import FPNPixelDecoder, TransformerEncoderPixelDecoder
 from .transformer import SinePositionalEncoding, TransformerDecoder, TransformerEncoder
@@ -22,9 +25,13 @@ __all__ = [
     "GIoUCost",
     "GIoULoss",
     "HungarianAssigner",
+    "LinearClassHead",
     "MaskCriterion",
     "MaskLoss",
+    "MaskModel",
     "MaskTransformer",
+    "MaskedAttentionDecoder",
+    "PooledClassHead",
     "SinePositionalEncoding",
     "TransformerDecoder",
     "TransformerEncoder",

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions, PixelEmbeddings
+from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
+from .mask_model import MaskModel
+from .memory import Memory
 from .transformer import SinePositionalEncoding
 
 
-class MLP(nn.Module):
-    """Linear layers with ReLU between them (the mask head, Sec. 4.1 "Segmentation module")."""
-
-    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int, num_layers: int) -> None:
-        super().__init__()
-        widths = [in_channels] + [hidden_channels] * (num_layers - 1) + [out_channels]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
-        return self.layers[-1](x)
-
-
 @MODELS.register_module()
-class MaskTransformer(BaseModule):
+class MaskTransformer(MaskModel):
     """Pixel decoder, transformer decoder and segmentation module.
+
+    A transformer decoder says what it reads: ``num_scales`` of the pixel decoder's maps, or 0 for the coarsest map of
+    the backbone; and with ``learns_queries`` that its queries start from learned features. The model builds both.
 
     Args:
         in_channels: channels of the backbone's stages, finest first.
@@ -44,8 +35,11 @@ class MaskTransformer(BaseModule):
         enforce_input_projection: project the memory with a 1x1 convolution even where its width already fits.
         mask_padding: hide padding from the decoder's attention and run positions over the valid area, as mmdet does.
             Off as in the reference release, whose weights expect it off.
-        predict_boxes: build DETR's box head too (Table 5: matching by box), normalised (cx, cy, w, h) of each query.
-        classify: build the class head; the per-pixel baselines have none.
+        class_head, predict_boxes, classify: see :meth:`MaskModel.add_embeddings`.
+        init_cfg: as for every module of MMEngine.
+
+    Raises:
+        ValueError: a size that cannot be, or a transformer decoder that reads more maps than the pixel decoder has.
     """
 
     def __init__(
@@ -60,6 +54,7 @@ class MaskTransformer(BaseModule):
         positional_encoding: dict | None = None,
         enforce_input_projection: bool = False,
         mask_padding: bool = False,
+        class_head: dict | None = None,
         predict_boxes: bool = False,
         classify: bool = True,
         init_cfg: dict | None = None,
@@ -74,7 +69,6 @@ class MaskTransformer(BaseModule):
                 f"{type(self).__name__}: in_channels={in_channels}, expected the positive channel counts of the "
                 "backbone's stages, finest first"
             )
-        self.num_classes = num_classes
         self.num_queries = num_queries
         self.mask_padding = mask_padding
         self.pixel_decoder = MODELS.build(
@@ -89,54 +83,88 @@ class MaskTransformer(BaseModule):
             {"type": "mmmaskformer.SinePositionalEncoding", **(positional_encoding or {})},
             default_args=dict(channels=channels),
         )
-        memory_channels = getattr(self.pixel_decoder, "memory_channels", in_channels[-1])
-        if memory_channels != channels or enforce_input_projection:
-            self.input_proj = nn.Conv2d(memory_channels, channels, 1)
-        else:
-            self.input_proj = nn.Identity()
+        projections = [
+            nn.Conv2d(width, channels, 1) if width != channels or enforce_input_projection else nn.Identity()
+            for width in self._memory_channels(in_channels)
+        ]
+        self.input_proj = nn.ModuleList(projections) if self.transformer_decoder.num_scales else projections[0]
         self.query_embed = nn.Embedding(num_queries, channels)
-        if classify:
-            self.class_embed = nn.Linear(channels, num_classes + 1)
-        self.mask_embed = MLP(channels, channels, mask_dim, num_layers=3)
-        self.box_embed = MLP(channels, channels, 4, num_layers=3) if predict_boxes else None
+        if self.transformer_decoder.learns_queries:
+            self.query_feat = nn.Embedding(num_queries, channels)
+        pixel_channels = getattr(self.pixel_decoder, "pixel_channels", mask_dim)
+        self.add_embeddings(num_classes, channels, mask_dim, pixel_channels, class_head, predict_boxes, classify)
+
+    def _memory_channels(self, in_channels: Sequence[int]) -> Sequence[int]:
+        """Channels of each map that the transformer decoder reads."""
+        wanted = self.transformer_decoder.num_scales
+        if not wanted:
+            return [getattr(self.pixel_decoder, "memory_channels", in_channels[-1])]
+        available = getattr(self.pixel_decoder, "map_channels", ())
+        if len(available) < wanted:
+            raise ValueError(
+                f"{type(self.transformer_decoder).__name__} reads {wanted} maps of the pixel decoder, but "
+                f"{type(self.pixel_decoder).__name__} has {len(available)} below its finest stride: set "
+                "transformer_decoder.num_scales to at most that, or take a pixel decoder or backbone with more stages"
+            )
+        return available[:wanted]
 
     def init_weights(self) -> None:
         super().init_weights()
-        if isinstance(self.input_proj, nn.Conv2d):
-            nn.init.kaiming_uniform_(self.input_proj.weight, a=1)
-            nn.init.zeros_(self.input_proj.bias)
+        for module in self.input_proj.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=1)
+                nn.init.zeros_(module.bias)
 
     def embed(
         self, features: Sequence[Tensor], padding_mask: Tensor | None = None, last_only: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor | PixelEmbeddings]:
+    ) -> tuple[Tensor, Tensor, PixelEmbeddings]:
         """Per-segment embeddings (L, B, Q, C'), mask embeddings (L, B, Q, C) and pixel embeddings."""
         if not self.mask_padding:
             padding_mask = None
-        if padding_mask is not None:
-            padding_mask = F.interpolate(padding_mask[:, None].float(), size=features[-1].shape[-2:])[:, 0].bool()
-        pixels, memory = self.pixel_decoder(features, padding_mask)
-        memory = self.input_proj(memory)
-        positions = self.positional_encoding(memory, padding_mask)
-        segments = self.transformer_decoder(
-            self.query_embed.weight.expand(memory.shape[0], -1, -1),
-            memory.flatten(2).transpose(1, 2),
-            positions.flatten(2).transpose(1, 2),
-            None if padding_mask is None else padding_mask.flatten(1),
-        )
-        if last_only:
-            segments = segments[-1:]
-        return segments, self.mask_embed(segments), pixels
+        found: PixelFeatures = self.pixel_decoder(features, resized_mask(padding_mask, features[-1].shape[-2:]))
+        memory = self.memory(found, padding_mask)
+        positions = self.query_embed.weight.expand(features[0].shape[0], -1, -1)
+        if self.transformer_decoder.learns_queries:
+            queries = self.query_feat.weight.expand_as(positions)
+        else:
+            queries = torch.zeros_like(positions)
+        background = self.background_of([scale.size for scale in memory], found.pixels)
+        segments = self.transformer_decoder(queries, positions, memory, background, last_only)
+        return segments, self.mask_embed(segments), found.pixels
 
-    def forward(
-        self, features: Sequence[Tensor], padding_mask: Tensor | None = None, last_only: bool = False
-    ) -> MaskPredictions:
-        """Predict.
+    def memory(self, found: PixelFeatures, padding_mask: Tensor | None) -> list[Memory]:
+        """The maps that the transformer decoder reads, coarsest first; ``padding_mask`` is (B, H, W) or None."""
+        scales = self.transformer_decoder.num_scales
+        maps, projections = (found.maps[:scales], self.input_proj) if scales else ([found.memory], [self.input_proj])
+        memory = []
+        for features, project in zip(maps, projections):
+            features = project(features)
+            padding = resized_mask(padding_mask, features.shape[-2:])
+            memory.append(Memory.from_maps(features, self.positional_encoding(features, padding), padding))
+        return memory
 
-        Args:
-            features: (B, C_i, H/s_i, W/s_i) for each stage, finest first.
-            padding_mask: (B, H, W) bool, True on padding; read only with ``mask_padding``.
-            last_only: give the last layer alone (L = 1), which is all that inference reads.
+    def background_of(
+        self, sizes: Sequence[tuple[int, int]], pixels: PixelEmbeddings
+    ) -> Callable[[Tensor, int], Tensor]:
+        """A function (segments (B, Q, C'), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
+
+        The dot product commutes with resizing, so the pixel embeddings are resized, once per scale, and not the masks.
         """
-        segments, mask_embeds, pixels = self.embed(features, padding_mask, last_only)
-        boxes = None if self.box_embed is None else self.box_embed(segments).sigmoid()
-        return MaskPredictions(self.class_embed(segments), mask_embeds, pixels, boxes)
+        resized: dict[int, Tensor] = {}
+
+        @torch.no_grad()
+        def background(segments: Tensor, scale: int) -> Tensor:
+            if scale not in resized:
+                resized[scale] = pixels.resized(sizes[scale]).flatten(2)
+            embeds = self.mask_embed(segments)
+            # In bf16 a logit near 0 changes its sign.
+            with torch.autocast(embeds.device.type, enabled=False):
+                dtype = torch.promote_types(embeds.dtype, torch.float32)
+                return embeds.to(dtype).bmm(resized[scale].to(dtype)) < 0
+
+        return background
+
+
+def resized_mask(mask: Tensor | None, size: Sequence[int]) -> Tensor | None:
+    """(B, h, w) bool, the nearest of a mask (B, H, W) bool; None for None."""
+    return None if mask is None else F.interpolate(mask[:, None].float(), size=tuple(size))[:, 0].bool()

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
 
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import PixelEmbeddings
+from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 
 class ConvNormAct(nn.Sequential):
@@ -49,6 +49,8 @@ class FPNPixelDecoder(BaseModule):
             )
         *finer, coarsest = in_channels
         self.in_channels = list(in_channels)
+        self.pixel_channels = channels
+        self.map_channels = [channels] * len(finer)
         self.lateral_convs = nn.ModuleList(ConvNormAct(c, channels, 1, norm_groups, activate=False) for c in finer)
         self.output_convs = nn.ModuleList(ConvNormAct(channels, channels, 3, norm_groups, activate=True) for _ in finer)
         self.output_convs.append(ConvNormAct(coarsest, channels, 3, norm_groups, activate=True))
@@ -60,30 +62,31 @@ class FPNPixelDecoder(BaseModule):
             if isinstance(module, nn.Conv2d):
                 caffe2_xavier_init(module)
 
-    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> tuple[PixelEmbeddings, Tensor]:
-        """Per-pixel embeddings and the memory that the transformer decoder attends to.
+    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> PixelFeatures:
+        """Per-pixel embeddings and the maps that a transformer decoder may attend to.
 
         Args:
-            features: (B, C_i, H/s_i, W/s_i) for each stage, finest first.
+            features: (B, C_i, H/s_i, W/s_i) per stage, finest first.
             padding_mask: (B, h, w) bool at the coarsest stage; convolutions do not use it.
 
         Returns:
-            pixel embeddings at the finest stride, and the coarsest stage as it came. A decoder of one's own may give
-            the embeddings as a tensor (B, C, h, w).
+            pixel embeddings at the finest stride, the coarsest stage unchanged as the memory, and the fused maps. A
+            pixel decoder of one's own may leave the maps out.
         """
         *finer, coarsest = features
-        return self.fuse(finer, coarsest), coarsest
+        return self.fuse(finer, coarsest, memory=coarsest)
 
-    def fuse(self, finer: Sequence[Tensor], coarsest: Tensor) -> PixelEmbeddings:
+    def fuse(self, finer: Sequence[Tensor], coarsest: Tensor, memory: Tensor) -> PixelFeatures:
         """The top-down path from the coarsest map to the finest stride's embeddings."""
-        fused = self.output_convs[-1](coarsest)
+        maps = [self.output_convs[-1](coarsest)]
         for stage, lateral, output in zip(finer[::-1], self.lateral_convs[::-1], self.output_convs[-2::-1]):
             projected = lateral(stage)
             # The sum's own inputs are not needed for its gradient, so it can take the place of the projection.
-            projected += F.interpolate(fused, size=projected.shape[-2:], mode="nearest")
-            fused = output(projected)
+            projected += F.interpolate(maps[-1], size=projected.shape[-2:], mode="nearest")
+            maps.append(output(projected))
             del projected
-        return PixelEmbeddings(fused, self.mask_features.weight, self.mask_features.bias)
+        pixels = PixelEmbeddings(maps.pop(), self.mask_features.weight, self.mask_features.bias)
+        return PixelFeatures(pixels, memory, maps)
 
 
 @MODELS.register_module()
@@ -126,9 +129,9 @@ class TransformerEncoderPixelDecoder(FPNPixelDecoder):
         super().init_weights()
         self.encoder.init_weights()
 
-    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> tuple[PixelEmbeddings, Tensor]:
+    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> PixelFeatures:
         """As the FPN's; ``padding_mask`` hides padding from the encoder, whose output (B, C, h, w) is the memory."""
         *finer, coarsest = features
         projected = self.input_proj(coarsest)
         memory = self.encoder(projected, self.positional_encoding(projected, padding_mask), padding_mask)
-        return self.fuse(finer, memory), memory
+        return self.fuse(finer, memory, memory)

@@ -7,6 +7,7 @@ Attention goes through ``nn.MultiheadAttention`` without weights asked for, whic
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmmaskformer.registry import MODELS
+
+from .memory import Memory
 
 
 @MODELS.register_module()
@@ -44,16 +47,17 @@ class SinePositionalEncoding(BaseModule):
             (B, C, h, w), or (1, C, h, w) without a mask.
         """
         height, width = features.shape[-2:]
+        dtype = torch.promote_types(features.dtype, torch.float32)
         if padding_mask is None:
-            valid = torch.ones(1, height, width, device=features.device)
+            valid = torch.ones(1, height, width, device=features.device, dtype=dtype)
         else:
-            valid = (~padding_mask).float()
+            valid = (~padding_mask).to(dtype)
         rows, columns = valid.cumsum(1), valid.cumsum(2)
         rows = rows / (rows[:, -1:] + 1e-6) * (2 * math.pi)
         columns = columns / (columns[:, :, -1:] + 1e-6) * (2 * math.pi)
 
         half = self.channels // 2
-        index = torch.arange(half, device=features.device, dtype=torch.float32)
+        index = torch.arange(half, device=features.device, dtype=dtype)
         wavelengths = self.temperature ** (2 * torch.div(index, 2, rounding_mode="floor") / half)
         encoded = []
         for coordinate in (rows, columns):
@@ -207,6 +211,8 @@ class TransformerDecoder(TransformerStack):
     """
 
     layer_type = TransformerDecoderLayer
+    num_scales = 0  # reads the coarsest map of the backbone, or of the pixel decoder's encoder
+    learns_queries = False  # queries start as zeros (Sec. 4.1)
 
     def __init__(self, channels: int = 256, *args, **kwargs) -> None:
         super().__init__(channels, *args, **kwargs)
@@ -214,26 +220,28 @@ class TransformerDecoder(TransformerStack):
 
     def forward(
         self,
+        queries: Tensor,
         query_positions: Tensor,
-        memory: Tensor,
-        memory_positions: Tensor,
-        key_padding_mask: Tensor | None = None,
+        memory: Sequence[Memory],
+        background: Callable[[Tensor, int], Tensor] | None = None,
+        last_only: bool = False,
     ) -> Tensor:
-        """Per-segment embeddings of every layer. Queries start as zeros (Sec. 4.1).
+        """Per-segment embeddings of every layer.
 
         Args:
-            query_positions: (B, Q, C).
-            memory: (B, hw, C).
-            memory_positions: (B or 1, hw, C).
-            key_padding_mask: (B, hw) bool, True where a key is padding, or None.
+            queries: (B, Q, C), where the queries start.
+            query_positions: (B, Q, C), added to the queries of each attention.
+            memory: the one map that is attended to.
+            background: not used by this decoder.
+            last_only: give the last layer alone.
 
         Returns:
             (L, B, Q, C).
         """
-        queries = torch.zeros_like(query_positions)
-        keys = memory + memory_positions
+        (image,) = memory
+        keys = image.pixels + image.positions
         outputs = []
         for layer in self.layers:
-            queries = layer(queries, query_positions, keys, memory, key_padding_mask)
-            outputs.append(self.norm(queries))
-        return torch.stack(outputs)
+            queries = layer(queries, query_positions, keys, image.pixels, image.padding)
+            outputs.append(queries)
+        return torch.stack([self.norm(output) for output in (outputs[-1:] if last_only else outputs)])

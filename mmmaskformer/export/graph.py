@@ -8,7 +8,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmmaskformer.core import MaskTransformer
+from mmmaskformer.core import MaskModel
 from mmmaskformer.errors import UserError
 
 from .dense import Placement, general_labels, instances, panoptic, semantic_scores
@@ -20,7 +20,7 @@ class Graph(nn.Module):
 
     Args:
         model: a segmentor or detector in evaluation.
-        head: its head, a :class:`MaskTransformer` or a per-pixel baseline of ours.
+        head: its head, a :class:`MaskModel` or a per-pixel baseline of ours.
         scores: give the class scores beside the label map.
     """
 
@@ -105,10 +105,10 @@ class SemanticGraph(Graph):
         return self.labelled(semantic_scores(class_logits, masks, placement, self.order))
 
     def _class_logits(self, features: Sequence[Tensor], padding: Tensor | None) -> Tensor:
-        if not isinstance(self.head, MaskTransformer):
+        if not isinstance(self.head, MaskModel):
             return self.head(features)
         _, embeds, pixels = self.head.embed(self.head.select(features), padding, last_only=True)
-        return torch.einsum("bqc,bchw->bqhw", embeds[-1], pixels if isinstance(pixels, Tensor) else pixels.dense())
+        return torch.einsum("bqc,bchw->bqhw", embeds[-1], pixels.dense())
 
 
 class PanopticGraph(Graph):
@@ -152,9 +152,9 @@ class PanopticGraph(Graph):
         return found
 
 
-def predictions(head: MaskTransformer, features: Sequence[Tensor], padding: Tensor | None) -> tuple[Tensor, Tensor]:
+def predictions(head: MaskModel, features: Sequence[Tensor], padding: Tensor | None) -> tuple[Tensor, Tensor]:
     """The last layer's class logits (B, Q, K+1) and mask logits (B, Q, h, w) in fp32, past a head's own adapter."""
-    found = MaskTransformer.forward(head, features, padding, last_only=True).float()
+    found = MaskModel.forward(head, features, padding, last_only=True).float()
     return found.class_logits[0], torch.einsum("bqc,bchw->bqhw", found.mask_embeds[0], found.pixel_embeds)
 
 

@@ -14,7 +14,7 @@ from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.criterion import mean_over_ranks
 from mmmaskformer.core.mask_losses import mask_losses
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import SegmentTargets, dense_pixels
+from mmmaskformer.structures import SegmentTargets
 
 from .base import SemanticHead
 
@@ -115,8 +115,7 @@ class PerPixelBaselineHead(PerPixelHead, BaseModule):
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Class logits (B, K, h, w)."""
-        pixels, _ = self.pixel_decoder(self.select(features))
-        return self.classifier(dense_pixels(pixels))
+        return self.classifier(self.pixel_decoder(self.select(features)).pixels.dense())
 
     def layer_logits(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
@@ -167,4 +166,4 @@ class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
         """Class logits of every decoder layer, or of the last."""
         padding = self.input_padding(features, metas)
         _, mask_embeds, pixels = self.embed(self.select(features), padding, last_only)
-        return torch.einsum("lbqc,bchw->lbqhw", mask_embeds, dense_pixels(pixels)).unbind()
+        return torch.einsum("lbqc,bchw->lbqhw", mask_embeds, pixels.dense()).unbind()

@@ -11,6 +11,7 @@ from mmseg.registry import MODELS as MMSEG_MODELS
 from torch import Tensor
 
 from mmmaskformer.registry import MODELS
+from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 
 @MODELS.register_module()
@@ -38,13 +39,13 @@ class DecodeHeadPixelDecoder(BaseModule):
                 f"embeddings have {mask_dim}: leave num_classes out, or set it to {mask_dim}"
             )
 
-    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Pixel embeddings (B, C, h, w) at the finest stage's size, and the coarsest stage as it came."""
+    def forward(self, features: Sequence[Tensor], padding_mask: Tensor | None = None) -> PixelFeatures:
+        """Pixel embeddings (B, C, h, w) at the finest stage's size, and the coarsest stage unchanged; no maps."""
         embeds = self.head(list(features))
         size = features[0].shape[-2:]
         if embeds.shape[-2:] != size:
             embeds = F.interpolate(embeds, size=size, mode="bilinear", align_corners=False)
-        return embeds, features[-1]
+        return PixelFeatures(PixelEmbeddings(embeds), features[-1])
 
 
 def _inputs(head: dict, in_channels: Sequence[int]) -> dict:

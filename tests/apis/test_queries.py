@@ -19,7 +19,9 @@ def predicted(labels: list[list[int]], score: float = 4.0) -> MaskPredictions:
     """Predictions of a batch whose queries say these classes."""
     logits = torch.zeros(1, len(labels), len(labels[0]), NOTHING + 1)
     logits.scatter_(-1, torch.tensor(labels)[None, ..., None], score)
-    return MaskPredictions(logits, torch.zeros(1, len(labels), len(labels[0]), 2), torch.zeros(len(labels), 2, 4, 4))
+    return MaskPredictions.from_embeddings(
+        logits, torch.zeros(1, len(labels), len(labels[0]), 2), torch.zeros(len(labels), 2, 4, 4)
+    )
 
 
 def test_classes_are_counted_over_batches_and_no_object_is_not_one():

@@ -142,7 +142,9 @@ def test_their_own_total_agrees_whose_auxiliary_losses_are_of_states_before_the_
     hook.remove()
     # Theirs begin with the queries' zeros; only the last state has been through the norm.
     states = torch.stack([torch.zeros_like(inputs[0]), *inputs[:-1], norm(inputs[-1])])
-    same = MaskPredictions(head.class_embed(states), head.mask_embed(states), pair.predictions.pixel_embeds)
+    same = MaskPredictions.from_embeddings(
+        head.class_embed(states, None, None), head.mask_embed(states), pair.predictions.pixel_embeds
+    )
     assert_close(sum(head.criterion(same, pair.targets).values()), pair.found.loss)
 
 

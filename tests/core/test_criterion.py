@@ -71,7 +71,7 @@ def test_unmatched_queries_masks_get_no_gradient():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_low_precision_predictions_inside_autocast_give_finite_fp32_losses(dtype):
     full = predictions()
-    low = MaskPredictions(*(x.detach().to(dtype).requires_grad_() for x in leaves(full)))
+    low = MaskPredictions.from_embeddings(*(x.detach().to(dtype).requires_grad_() for x in leaves(full)))
     with torch.autocast("cpu", dtype=dtype):
         losses = MaskCriterion(CLASSES)(low, targets())
     reference = MaskCriterion(CLASSES)(full, targets())

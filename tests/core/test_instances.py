@@ -8,6 +8,7 @@ from predictions import CLASSES, QUERIES, predictions
 from mmmaskformer.core import tiles
 from mmmaskformer.core.instances import instance_predictions
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.structures import PixelEmbeddings
 
 THINGS = 4
 GEOMETRY = OutputGeometry((32, 48), (0, 0, 25, 41), (50, 41))
@@ -48,7 +49,7 @@ def test_no_more_pairs_are_taken_than_there_are():
 
 def test_an_empty_mask_has_score_and_box_zero():
     predicted = predictions()
-    predicted.pixels = torch.zeros_like(predicted.pixels)
+    predicted.pixels = PixelEmbeddings(torch.zeros_like(predicted.pixel_embeds))
     found = instance_predictions(predicted, 0, GEOMETRY, CLASSES, max_instances=3)
     assert found.scores.tolist() == [0.0] * 3
     assert found.boxes.abs().sum() == 0

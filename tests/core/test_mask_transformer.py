@@ -5,6 +5,7 @@ import torch
 
 from mmmaskformer.core import FPNPixelDecoder, MaskTransformer
 from mmmaskformer.registry import MODELS
+from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 CHANNELS = [4, 8, 16, 32]
 
@@ -61,8 +62,9 @@ def test_pixel_and_transformer_decoder_can_be_swapped_by_config():
     @MODELS.register_module(name="CoarsePixelDecoder", force=True)
     class CoarsePixelDecoder(FPNPixelDecoder):
         def forward(self, features, padding_mask=None):
-            embeds, memory = super().forward(features, padding_mask)
-            return torch.nn.functional.avg_pool2d(embeds.dense(), 2), memory
+            found = super().forward(features, padding_mask)
+            coarse = torch.nn.functional.avg_pool2d(found.pixels.dense(), 2)
+            return PixelFeatures(PixelEmbeddings(coarse), found.memory)
 
     model = build(pixel_decoder=dict(type="mmmaskformer.CoarsePixelDecoder", norm_groups=4))
     assert model(features()).pixel_embeds.shape[-2:] == (8, 12)

@@ -69,7 +69,7 @@ def test_images_without_segments_match_nothing():
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 def test_costs_are_finite_in_low_precision_where_the_product_would_overflow(dtype, scale):
     wide = predictions()
-    predicted = MaskPredictions(*((x.detach() * scale * 8).to(dtype) for x in (
+    predicted = MaskPredictions.from_embeddings(*((x.detach() * scale * 8).to(dtype) for x in (
         wide.class_logits, wide.mask_embeds, wide.pixel_embeds
     )))  # fmt: skip
     cost = HungarianAssigner().cost(predicted, targets())

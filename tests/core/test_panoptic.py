@@ -20,7 +20,7 @@ def drawn(masks: list[list[str]], classes: list[int], certainty: float = 0.95) -
     logits = torch.tensor([[[level[pixel] for pixel in row] for row in mask] for mask in masks])
     class_logits = torch.full((len(masks), CLASSES + 1), 0.0)
     class_logits[range(len(masks)), classes] = torch.tensor(certainty / (1 - certainty) * CLASSES).log()
-    return MaskPredictions(class_logits[None, None], torch.eye(len(masks))[None, None], logits[None])
+    return MaskPredictions.from_embeddings(class_logits[None, None], torch.eye(len(masks))[None, None], logits[None])
 
 
 LEFT = ["###..."] * 4

@@ -8,9 +8,10 @@ from mmmaskformer.core import FPNPixelDecoder, TransformerEncoderPixelDecoder
 
 def test_embeddings_have_the_finest_size_and_memory_is_the_coarsest_stage():
     features = [torch.randn(2, c, *size) for c, size in ((4, (17, 23)), (8, (9, 12)), (16, (5, 6)))]
-    embeds, memory = FPNPixelDecoder([4, 8, 16], channels=8, mask_dim=6, norm_groups=4)(features)
-    assert embeds.dense().shape == (2, 6, 17, 23)
-    assert memory is features[-1]
+    found = FPNPixelDecoder([4, 8, 16], channels=8, mask_dim=6, norm_groups=4)(features)
+    assert found.pixels.dense().shape == (2, 6, 17, 23)
+    assert found.memory is features[-1]
+    assert [tuple(scale.shape) for scale in found.maps] == [(2, 8, 5, 6), (2, 8, 9, 12)]
 
 
 def test_gradients_equal_those_of_the_sum_written_without_in_place_work():
@@ -20,7 +21,7 @@ def test_gradients_equal_those_of_the_sum_written_without_in_place_work():
     top = decoder.output_convs[1](coarse)
     fused = decoder.lateral_convs[0](fine) + torch.nn.functional.interpolate(top, size=(8, 8), mode="nearest")
     expected = decoder.mask_features(decoder.output_convs[0](fused))
-    actual = decoder([fine, coarse])[0].dense()
+    actual = decoder([fine, coarse]).pixels.dense()
     torch.testing.assert_close(actual, expected)
     for ours, theirs in zip(*(torch.autograd.grad(x.square().sum(), [fine, coarse]) for x in (actual, expected))):
         torch.testing.assert_close(ours, theirs)
@@ -48,10 +49,11 @@ def encoder_decoder(**changes) -> TransformerEncoderPixelDecoder:
 def test_the_encoders_output_is_the_memory_and_starts_the_top_down_path():
     decoder = encoder_decoder()
     fine, coarse = torch.randn(2, 4, 8, 8), torch.randn(2, 16, 4, 4)
-    embeds, memory = decoder([fine, coarse])
+    found = decoder([fine, coarse])
+    memory = found.memory
     projected = decoder.input_proj(coarse)
     torch.testing.assert_close(memory, decoder.encoder(projected, decoder.positional_encoding(projected)))
-    torch.testing.assert_close(embeds.dense(), decoder.fuse([fine], memory).dense())
+    torch.testing.assert_close(found.pixels.dense(), decoder.fuse([fine], memory, memory).pixels.dense())
     assert (decoder.memory_channels, memory.shape) == (8, (2, 8, 4, 4))
 
 
@@ -62,6 +64,6 @@ def test_padding_is_hidden_from_the_encoder():
     padding[:, :, 3] = True
     other = coarse.clone()
     other[..., 3] += 5
-    first, second = (decoder([fine, stage], padding)[1][..., :3] for stage in (coarse, other))
+    first, second = (decoder([fine, stage], padding).memory[..., :3] for stage in (coarse, other))
     torch.testing.assert_close(first, second)
-    assert (decoder([fine, coarse])[1] - decoder([fine, other])[1])[..., :3].abs().max() > 1e-3
+    assert (decoder([fine, coarse]).memory - decoder([fine, other]).memory)[..., :3].abs().max() > 1e-3

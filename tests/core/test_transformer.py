@@ -5,6 +5,7 @@ import torch
 from mmdet.models.layers import SinePositionalEncoding as MmdetPositions
 
 from mmmaskformer.core import SinePositionalEncoding, TransformerDecoder
+from mmmaskformer.core.memory import Memory
 
 
 def test_positions_with_padding_equal_mmdets_which_run_over_the_valid_area():
@@ -27,10 +28,12 @@ def test_keys_that_are_padding_do_not_change_the_output():
     padding = torch.tensor([[False] * 4 + [True] * 2])
     changed = memory.clone()
     changed[:, 4:] += 100
-    torch.testing.assert_close(
-        decoder(queries, memory, positions, padding), decoder(queries, changed, positions, padding)
-    )
-    assert decoder(queries, memory, positions).shape == (2, 1, 3, 16)
+
+    def outputs(pixels: torch.Tensor) -> torch.Tensor:
+        return decoder(torch.zeros_like(queries), queries, [Memory(pixels, positions, padding, (2, 3))])
+
+    torch.testing.assert_close(outputs(memory), outputs(changed))
+    assert outputs(memory).shape == (2, 1, 3, 16)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_label_maps_are_the_segmentors(size: tuple[int, int], output: tuple[int,
         ("MaskFormerHead", dict(inference="general")),
         ("MaskFormerHead", dict(mask_padding=True)),
         ("PerPixelBaselineHead", {}),
+        ("MaskFormerHead", tiny_models.FAST),
         ("PerPixelBaselinePlusHead", {}),
         ("PerPixelBaselinePlusHead", dict(mask_padding=True)),
     ],
@@ -140,7 +141,8 @@ def test_instances_and_label_maps_are_the_detectors(size: tuple[int, int], outpu
 
 def test_a_detector_without_padding_and_with_hidden_padding_agree_with_their_graphs() -> None:
     assert_labels(detector(divisor=1), (70, 45), (140, 90))
-    assert_labels(detector(head=tiny_detectors.head_config(mask_padding=True)), (70, 45), (140, 90))
+    for parts in ({}, tiny_models.FAST):
+        assert_labels(detector(head=tiny_detectors.head_config(mask_padding=True, **parts)), (70, 45), (140, 90))
 
 
 def test_what_a_graph_cannot_do_is_refused_with_the_way_out() -> None:

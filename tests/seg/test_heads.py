@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmseg.structures import SegDataSample
 from tiny_models import (
     CLASSES,
+    FAST,
     SEGMENTORS,
     build_head,
     build_segmentor,
@@ -20,10 +21,13 @@ METAS = [dict(img_shape=(64, 64), pad_shape=(64, 64), ori_shape=(64, 64))] * 2
 
 
 @pytest.mark.parametrize("kind", SEGMENTORS)
-def test_a_training_step_in_either_segmentor_gives_three_losses_a_layer_and_changes_the_head(kind: str) -> None:
-    model = build_segmentor(kind).train()
+@pytest.mark.parametrize(("parts", "prefixes"), [({}, ("", "d0.")), (FAST, ("", "d0.", "d1."))], ids=["paper", "fast"])
+def test_a_training_step_in_either_segmentor_gives_three_losses_per_prediction_and_changes_the_head(
+    kind: str, parts: dict, prefixes: tuple[str, ...]
+) -> None:
+    model = build_segmentor(kind, head_config(**parts)).train()
     losses = model.loss(torch.randn(2, 3, 64, 64), samples(label_maps()))
-    names = {f"decode.{prefix}loss_{loss}" for prefix in ("", "d0.") for loss in ("cls", "mask", "dice")}
+    names = {f"decode.{prefix}loss_{loss}" for prefix in prefixes for loss in ("cls", "mask", "dice")}
     assert set(losses) == names
     sum(losses.values()).backward()
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}

@@ -53,7 +53,9 @@ def test_mask_losses_come_beside_cross_entropy_and_are_those_of_masks_that_are_m
     criterion = MaskCriterion(CLASSES, dict(type="mmmaskformer.FixedAssigner"), mask_losses=MASK_LOSSES)
     targets = SegmentTargets.from_semantic_maps(maps, CLASSES, 255)
     for prefix, layer in zip(("d0.", ""), logits):
-        expected = criterion(MaskPredictions(torch.zeros(1, 2, CLASSES, CLASSES + 1), queries, layer), targets)
+        expected = criterion(
+            MaskPredictions.from_embeddings(torch.zeros(1, 2, CLASSES, CLASSES + 1), queries, layer), targets
+        )
         for name in ("loss_mask", "loss_dice"):
             assert losses[prefix + name].item() == pytest.approx(expected[name].item(), rel=1e-5)
 

@@ -33,9 +33,9 @@ def test_a_decode_head_gives_embeddings_at_the_finest_stride_and_leaves_the_memo
     head = dict(type=kind, **HEADS[kind])
     pixel_decoder = DecodeHeadPixelDecoder(head, in_channels=CHANNELS, mask_dim=12, channels=16)
     stages = features(64, 96)
-    embeds, memory = pixel_decoder(stages)
-    assert tuple(embeds.shape) == (2, 12, 16, 24)
-    assert memory is stages[-1]
+    found = pixel_decoder(stages)
+    assert tuple(found.pixels.dense().shape) == (2, 12, 16, 24)
+    assert found.memory is stages[-1]
 
 
 def test_a_head_is_completed_without_changing_its_config() -> None:

@@ -142,7 +142,7 @@ def loss_step(side: str, head: torch.nn.Module, inputs: list[torch.Tensor], batc
     def ours() -> None:
         maps = torch.cat([sample.gt_sem_seg.data for sample in batch])
         targets = SegmentTargets.from_semantic_maps(maps, head.num_classes, head.ignore_index)
-        sum(head.criterion(MaskPredictions(*leaves), targets).values()).backward()
+        sum(head.criterion(MaskPredictions.from_embeddings(*leaves), targets).values()).backward()
 
     def theirs() -> None:
         instances, metas = head._seg_data_to_instance_data(batch)

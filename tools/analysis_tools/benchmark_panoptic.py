@@ -188,7 +188,7 @@ def crowded_predictions() -> MaskPredictions:
     labels = torch.cat([torch.randint(THINGS, (SURVIVORS // 2,), generator=generator), THINGS + torch.arange(20)])
     class_logits[torch.arange(SURVIVORS), labels] += 14
     class_logits[SURVIVORS:, -1] += 14
-    return MaskPredictions(
+    return MaskPredictions.from_embeddings(
         class_logits[None, None], embeds[None, None], torch.einsum("qc,qhw->chw", embeds, logits)[None]
     )
 
