@@ -14,7 +14,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmmaskformer.apis.complexity import build_on_meta
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-ALL = sorted(str(path.relative_to(CONFIGS)) for folder in ("", "peers") for path in (CONFIGS / folder).glob("*.py"))
+FAST = "maskformer_fast/"
+ALL = sorted(
+    str(path.relative_to(CONFIGS)) for folder in ("", FAST, "peers") for path in (CONFIGS / folder).glob("*.py")
+)
+REPRODUCED = [name for name in ALL if not name.startswith(FAST)]
 NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 

@@ -1,0 +1,9 @@
+_base_ = [
+    "../_base_/models/maskformer_panoptic.py",
+    "../_base_/models/fast_head.py",
+    "../_base_/backbones/swin-l.py",
+    "../_base_/datasets/coco-panoptic_max1000.py",
+    "../_base_/schedules/schedule_554k_swin.py",
+    "../_base_/default_runtime_mmdet.py",
+]
+model = dict(backbone=_base_.backbone, panoptic_head=dict(_base_.fast_head, in_channels=_base_.in_channels))

@@ -1,0 +1,44 @@
+"""The fast models differ from the paper's in three parts and in nothing else."""
+
+import pytest
+from mmengine.config import Config
+from paper_configs import ALL, CONFIGS, FAST, built, config, head_of
+
+from mmmaskformer.core import LinearClassHead, MaskedAttentionDecoder, PooledClassHead, TransformerDecoder
+
+NAMES = [name.removeprefix(FAST) for name in ALL if name.startswith(FAST)]
+# The paper has no Cityscapes model with R50.
+PAIRS = [name for name in NAMES if name != "maskformer-fast_r50_cityscapes.py"]
+
+
+def paper(name: str) -> str:
+    return name.replace("maskformer-fast", "maskformer")
+
+
+def plain(cfg: Config) -> dict:
+    return {key: value for key, value in cfg.to_dict().items() if key not in ("model", "fast_head")}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_data_and_schedule_are_those_of_the_papers_model(name: str) -> None:
+    assert plain(config(FAST + name)) == plain(config(paper(name)))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_model_differs_in_decoder_class_head_and_weight_of_the_class_loss(name: str) -> None:
+    fast, reference = (head_of(built(one)) for one in (FAST + name, paper(name)))
+    assert isinstance(fast.transformer_decoder, MaskedAttentionDecoder)
+    assert isinstance(fast.class_embed, PooledClassHead)
+    assert isinstance(reference.transformer_decoder, TransformerDecoder)
+    assert type(reference.class_embed) is LinearClassHead
+    assert (fast.criterion.class_loss.loss_weight, reference.criterion.class_loss.loss_weight) == (2.0, 1.0)
+    assert fast.criterion.assigner.class_costs[0].weight == reference.criterion.assigner.class_costs[0].weight
+    for same in ("num_queries", "num_classes"):
+        assert getattr(fast, same) == getattr(reference, same)
+    assert {type(loss).__name__: loss.loss_weight for loss in fast.criterion.mask_losses} == {
+        type(loss).__name__: loss.loss_weight for loss in reference.criterion.mask_losses
+    }
+
+
+def test_every_fast_config_stands_in_its_folder() -> None:
+    assert len(NAMES) == len(list((CONFIGS / FAST).iterdir())) == 12
