@@ -6,7 +6,7 @@ Shapes: B images, Q queries, K classes, N segments, L decoder layers, C channels
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,7 @@ class PixelEmbeddings:
     features: Tensor
     weight: Tensor | None = None
     bias: Tensor | None = None
+    _resized: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,21 +52,35 @@ class PixelEmbeddings:
         kernels = torch.einsum("rc,cdij->rdij", embeds, self.weight)
         return self._convolve(pixels, kernels, embeds @ self.bias)[0]
 
-    def resized(self, size: tuple[int, int]) -> Tensor:
-        """The embeddings (B, C, h', w') resized bilinearly (``align_corners=False``).
+    @torch.no_grad()
+    def resized(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
+        """The embeddings resized bilinearly (``align_corners=False``) to each size (h', w'), without gradients.
 
         Halving, or dividing by another even number, reads two neighboring pixels per axis in equal parts. The mean of
         a convolution at neighboring places is the convolution of the mean, so only the result's places are convolved.
+        Results are kept: attention and the class head read the same ones.
+
+        Returns:
+            (B, C, h', w') per size.
         """
-        if size == self.size:
-            return self.dense()
+        missing = [size for size in dict.fromkeys(sizes) if size not in self._resized]
+        exact = [size for size in missing if self.weight is not None and self._step(size)]
+        if exact:
+            reach = self.weight.shape[-1] // 2
+            means = F.avg_pool2d(F.pad(self.features, (reach,) * 4), 2, stride=1)
+        for size in missing:
+            if size in exact:
+                first = self._step(size) // 2 - 1
+                places = means[..., first:, first:]
+                self._resized[size] = F.conv2d(places, self.weight, self.bias, stride=self._step(size))
+            else:
+                self._resized[size] = F.interpolate(self.dense(), size=size, mode="bilinear", align_corners=False)
+        return [self._resized[size] for size in sizes]
+
+    def _step(self, size: tuple[int, int]) -> int | None:
+        """The even number by which both sides are divided, or None."""
         step = self.size[0] // size[0]
-        exact = step % 2 == 0 and self.size == (size[0] * step, size[1] * step)
-        if self.weight is None or not exact:
-            return F.interpolate(self.dense(), size=size, mode="bilinear", align_corners=False)
-        reach, first = self.weight.shape[-1] // 2, step // 2 - 1
-        means = F.avg_pool2d(F.pad(self.features, (reach,) * 4), 2, stride=1)[..., first:, first:]
-        return F.conv2d(means, self.weight, self.bias, stride=step)
+        return step if step and step % 2 == 0 and self.size == (size[0] * step, size[1] * step) else None
 
     def float(self) -> PixelEmbeddings:
         """In fp32."""
@@ -111,6 +126,7 @@ class MaskPredictions:
     mask_embeds: Tensor
     pixels: PixelEmbeddings
     boxes: Tensor | None = None
+    pixel_logits: Tensor | None = None
 
     @classmethod
     def from_embeddings(cls, class_logits: Tensor, mask_embeds: Tensor, pixel_embeds: Tensor) -> MaskPredictions:
@@ -143,12 +159,15 @@ class MaskPredictions:
     def float(self) -> MaskPredictions:
         """In fp32."""
         boxes = None if self.boxes is None else self.boxes.float()
-        return MaskPredictions(self.class_logits.float(), self.mask_embeds.float(), self.pixels.float(), boxes)
+        pixel_logits = None if self.pixel_logits is None else self.pixel_logits.float()
+        return MaskPredictions(
+            self.class_logits.float(), self.mask_embeds.float(), self.pixels.float(), boxes, pixel_logits
+        )
 
     def last_layer(self) -> MaskPredictions:
         """What the last decoder layer says (L = 1)."""
         boxes = None if self.boxes is None else self.boxes[-1:]
-        return MaskPredictions(self.class_logits[-1:], self.mask_embeds[-1:], self.pixels, boxes)
+        return MaskPredictions(self.class_logits[-1:], self.mask_embeds[-1:], self.pixels, boxes, self.pixel_logits)
 
     def mask_logits(self, layer: int = -1, queries: Tensor | slice = slice(None)) -> Tensor:
         """Mask logits (B, Q', h, w) of one decoder layer, for all queries or the ones asked for."""
@@ -250,6 +269,17 @@ class SegmentTargets:
         padded = values.new_zeros(len(self.counts) * most, *values.shape[1:])
         padded[place.to(values.device)] = values
         return padded.unflatten(0, (len(self.counts), most))
+
+    def label_maps(self, size: tuple[int, int], void: int) -> Tensor:
+        """(B, h, w) int64, the nearest pixel's label at ``size`` (h, w); ``void`` outside of every segment."""
+        rows = nearest_index(self.masks.shape[-2], size[0], self.masks.device)[:, None]
+        small = self.masks[:, rows, nearest_index(self.masks.shape[-1], size[1], self.masks.device)]
+        maps = self.labels.new_full((len(self.counts), *size), void)
+        for image, (masks, labels) in enumerate(zip(small.split(self.counts), self.labels.split(self.counts))):
+            if len(labels):
+                inside, first = masks.max(0)
+                maps[image] = torch.where(inside, labels[first], void)
+        return maps
 
     def padded(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Labels (B, N) and masks (B, N, h*w) float at ``size`` (h, w), N the most segments an image, padded with 0.

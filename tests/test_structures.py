@@ -71,4 +71,4 @@ def test_embeddings_resized_before_the_last_convolution_are_those_resized_after_
     shapes = ((2, 4, 16, 24), (5, 4, kernel, kernel), (5,))
     pixels = PixelEmbeddings(*(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes))
     expected = torch.nn.functional.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(pixels.resized(size), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(pixels.resized([size])[0], expected, rtol=1e-12, atol=1e-12)

@@ -27,6 +27,10 @@ class LinearClassHead(nn.Linear):
         """Class logits (L, B, Q, K+1) of segments (L, B, Q, C')."""
         return super().forward(segments)
 
+    def pixel_logits(self, pixels: PixelEmbeddings) -> None:
+        """None: pixels have no class of their own."""
+        return None
+
 
 @MODELS.register_module()
 class PooledClassHead(nn.Linear):
@@ -51,14 +55,27 @@ class PooledClassHead(nn.Linear):
         """Class logits (L, B, Q, K+1) of segments (L, B, Q, C') with mask embeddings (L, B, Q, C)."""
         return super().forward(segments + self.pool(pooled_features(mask_embeds, pixels)))
 
+    def pixel_logits(self, pixels: PixelEmbeddings) -> Tensor:
+        """Class logits (B, K+1, h, w) of single pixels at half of the masks' resolution, for training.
+
+        They are what a query with an embedding of 0 and a mask of this one pixel would get.
+        """
+        features = halved(pixels)
+        return super().forward(self.pool(features.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+
 
 def pooled_features(mask_embeds: Tensor, pixels: PixelEmbeddings) -> Tensor:
     """Mean (L, B, Q, C') of the pixel decoder's features under the masks of mask embeddings (L, B, Q, C)."""
-    # A mean over 2x2 pixels: what the features' sum under a mask of half the resolution needs.
-    features = F.avg_pool2d(pixels.features, 2, ceil_mode=True, count_include_pad=False)
+    features = halved(pixels)
     layers, batch, queries = mask_embeds.shape[:3]
     with torch.no_grad():
         embeds = mask_embeds.transpose(0, 1).flatten(1, 2)
-        weights = embeds.bmm(pixels.resized(tuple(features.shape[-2:])).flatten(2)).sigmoid()
+        (coarse,) = pixels.resized([tuple(features.shape[-2:])])
+        weights = embeds.bmm(coarse.flatten(2)).sigmoid()
         weights /= weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
     return weights.bmm(features.flatten(2).mT).unflatten(1, (layers, queries)).transpose(0, 1)
+
+
+def halved(pixels: PixelEmbeddings) -> Tensor:
+    """The pixel decoder's features at half of their resolution, a mean over 2x2 pixels."""
+    return F.avg_pool2d(pixels.features, 2, ceil_mode=True, count_include_pad=False)

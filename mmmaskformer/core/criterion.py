@@ -79,9 +79,11 @@ class MaskCriterion(BaseModule):
         mask_losses: Sequence[dict] | None = None,
         box_losses: Sequence[dict] = (),
         deep_supervision: bool = True,
+        pixel_class_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.pixel_class_weight = pixel_class_weight
         self.deep_supervision = deep_supervision
         self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
         self.class_loss = MODELS.build(
@@ -133,7 +135,12 @@ class MaskCriterion(BaseModule):
                     value = loss(predictions.boxes[matched], boxes.expand(len(matching), -1, -1)).sum(1)
                     by_name[loss.loss_name] = value / num_segments * loss.loss_weight
         last = predictions.num_layers - 1
-        return {
+        more = {}
+        if predictions.pixel_logits is not None and self.pixel_class_weight:
+            maps = targets.label_maps(tuple(predictions.pixel_logits.shape[-2:]), -100)
+            total = F.cross_entropy(predictions.pixel_logits.float(), maps, reduction="sum")
+            more["loss_pixel_cls"] = total / (maps >= 0).sum().clamp(min=1) * self.pixel_class_weight
+        return more | {
             name if layer == last else f"d{layer}.{name}": values[layer]
             for layer in range(last, -1, -1)
             for name, values in by_name.items()

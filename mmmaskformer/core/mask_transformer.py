@@ -150,17 +150,15 @@ class MaskTransformer(MaskModel):
 
         The dot product commutes with resizing, so the pixel embeddings are resized, once per scale, and not the masks.
         """
-        resized: dict[int, Tensor] = {}
 
         @torch.no_grad()
         def background(segments: Tensor, scale: int) -> Tensor:
-            if scale not in resized:
-                resized[scale] = pixels.resized(sizes[scale]).flatten(2)
+            coarse = pixels.resized(sizes)[scale].flatten(2)
             embeds = self.mask_embed(segments)
             # In bf16 a logit near 0 changes its sign.
             with torch.autocast(embeds.device.type, enabled=False):
                 dtype = torch.promote_types(embeds.dtype, torch.float32)
-                return embeds.to(dtype).bmm(resized[scale].to(dtype)) < 0
+                return embeds.to(dtype).bmm(coarse.to(dtype)) < 0
 
         return background
 
