@@ -123,8 +123,7 @@ class MaskFormerPanopticHead(MaskTransformer):
         Our detector never makes the latter: it calls :meth:`predict_samples`.
         """
         predictions = self(features, samples, last_only=True)
-        masks = predictions.mask_logits().float()
-        masks = F.interpolate(masks, size=input_size(samples), mode="bilinear", align_corners=False)
+        masks = F.interpolate(predictions.mask_logits(), size=input_size(samples), mode="bilinear", align_corners=False)
         return predictions.class_logits[0], masks
 
     @torch.no_grad()
