@@ -111,7 +111,7 @@ class MaskFormerPanopticHead(MaskTransformer):
         """Losses of a padded batch; see :class:`mmmaskformer.core.MaskCriterion` and ``segment_targets``.
 
         Raises:
-            ValueError: ground truth that is missing, out of range or not padded, or more segments than queries.
+            ValueError: ground truth that is missing, out of range or not padded.
             FloatingPointError: a non-finite prediction.
         """
         targets = segment_targets(samples, self.num_things_classes, self.num_stuff_classes, self.ignore_index)
