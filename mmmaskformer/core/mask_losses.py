@@ -187,8 +187,9 @@ def _evaluate(
                 value, slope = loss.value_and_slope(pixels, upstream is not None)
                 values[index][part] = value * loss.loss_weight
                 if slope is not None:
-                    slope.mul_((upstream[index][part] * loss.loss_weight)[..., None])
-                    total = slope if total is None else total.add_(slope)
+                    # Not in place: a slope may be a map that the losses share.
+                    factor = (upstream[index][part] * loss.loss_weight)[..., None]
+                    total = slope * factor if total is None else total.addcmul_(slope, factor)
             if total is not None:
                 gradient[part] = adjoint(total.view(-1, *size)).view(small.shape)
     return values, gradient
