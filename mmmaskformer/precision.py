@@ -38,7 +38,7 @@ def in_precision_of(module: nn.Module, images: Tensor) -> Tensor:
         images: of a floating-point type.
 
     Returns:
-        The images themselves where the module has no weights, or weights of their precision.
+        The images themselves where the module has no floating-point weights, or weights of their precision.
     """
-    weight = next(module.parameters(), images)
+    weight = next((weight for weight in module.parameters() if weight.is_floating_point()), images)
     return images if images.dtype == weight.dtype else images.to(weight.dtype)

@@ -60,6 +60,9 @@ def test_images_take_the_precision_of_the_weights_where_there_are_any():
     assert in_precision_of(nn.Conv2d(3, 4, 1).half(), images).dtype == torch.float16
     assert in_precision_of(nn.Conv2d(3, 4, 1), images) is images
     assert in_precision_of(nn.Identity(), images) is images
+    quantized = nn.Conv2d(3, 4, 1)
+    quantized.weight = nn.Parameter(torch.zeros(4, 3, 1, 1, dtype=torch.int8), requires_grad=False)
+    assert in_precision_of(quantized, images) is images
 
 
 def lowered(dtype: torch.dtype, convolved: bool) -> MaskPredictions:

@@ -181,8 +181,8 @@ class HungarianAssigner:
         self._warned = True
         most = max(targets.counts)
         print_log(
-            f"{targets.name(targets.counts.index(most))} has {most} segments but the model has {queries} queries, so "
-            f"{most - queries} of the segments train no query. To train on all, raise num_queries to at least the most "
+            f"{targets.name(targets.counts.index(most))} has {most} segments but the model has {queries} queries, "
+            f"which leaves {most - queries} without a query. To train on all, raise num_queries to at least the most "
             "segments in an image. Further images with too many segments are not reported",
             logger="current",
             level=logging.WARNING,
