@@ -190,6 +190,15 @@ def name_configs_of_packages() -> None:
         module.get_installed_path = get_installed_path
 
 
+def checkpoint_activations_with_all_gradients() -> None:
+    """Makes MMEngine's ``activation_checkpointing`` right for every module; see :mod:`.engine.checkpointing`."""
+    from mmengine.runner import activation_checkpointing
+
+    from .engine.checkpointing import checkpointed
+
+    activation_checkpointing.wrap_forward = checkpointed
+
+
 def install() -> None:
     """Applies all of the above; calling it again changes nothing."""
     provide_missing_ops()
@@ -198,3 +207,4 @@ def install() -> None:
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
     name_configs_of_packages()
+    checkpoint_activations_with_all_gradients()

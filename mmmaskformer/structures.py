@@ -5,12 +5,15 @@ Shapes: B images, Q queries, K classes, N segments, L decoder layers, C channels
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .precision import at_least_float32, without_autocast
 
 
 @dataclass
@@ -43,18 +46,18 @@ class PixelEmbeddings:
 
     def masks(self, image: int, embeds: Tensor) -> Tensor:
         """Dot products (R, h, w) of one image's pixels with embeddings (R, C), computed in the cheaper order."""
-        pixels = self.features[image : image + 1]
-        if self.weight is None:
-            return torch.einsum("rc,chw->rhw", embeds, pixels[0])
+        one = PixelEmbeddings(self.features[image : image + 1], self.weight, self.bias).at_least_float32()
         # torch has no convolution with 0 kernels, but the graph must not end at an image without segments.
-        if not 0 < len(embeds) < len(self.weight):
-            return torch.einsum("rc,chw->rhw", embeds, self._convolve(pixels, self.weight, self.bias)[0])
-        kernels = torch.einsum("rc,cdij->rdij", embeds, self.weight)
-        return self._convolve(pixels, kernels, embeds @ self.bias)[0]
+        if one.weight is None or not 0 < len(embeds) < len(one.weight):
+            return torch.einsum("rc,chw->rhw", embeds, one.dense()[0])
+        kernels = torch.einsum("rc,cdij->rdij", embeds, one.weight)
+        return self._convolve(one.features, kernels, embeds @ one.bias)[0]
 
     @torch.no_grad()
     def resized(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
         """The embeddings resized bilinearly (``align_corners=False``) to each size (h', w'), without gradients.
+
+        In fp32 at least, also under autocast: what is a mask and what is not depends on a sign.
 
         Halving, or dividing by another even number, reads two neighboring pixels per axis in equal parts. The mean of
         a convolution at neighboring places is the convolution of the mean, so only the result's places are convolved.
@@ -65,16 +68,18 @@ class PixelEmbeddings:
         """
         missing = [size for size in dict.fromkeys(sizes) if size not in self._resized]
         exact = [size for size in missing if self.weight is not None and self._step(size)]
-        if exact:
-            reach = self.weight.shape[-1] // 2
-            means = F.avg_pool2d(F.pad(self.features, (reach,) * 4), 2, stride=1)
-        for size in missing:
-            if size in exact:
-                first = self._step(size) // 2 - 1
-                places = means[..., first:, first:]
-                self._resized[size] = F.conv2d(places, self.weight, self.bias, stride=self._step(size))
-            else:
-                self._resized[size] = F.interpolate(self.dense(), size=size, mode="bilinear", align_corners=False)
+        with without_autocast(self.features):
+            pixels = self.at_least_float32()
+            if exact:
+                reach = pixels.weight.shape[-1] // 2
+                means = F.avg_pool2d(F.pad(pixels.features, (reach,) * 4), 2, stride=1)
+            for size in missing:
+                if size in exact:
+                    first, step = self._step(size) // 2 - 1, self._step(size)
+                    resized = F.conv2d(means[..., first:, first:], pixels.weight, pixels.bias, stride=step)
+                else:
+                    resized = F.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
+                self._resized[size] = resized
         return [self._resized[size] for size in sizes]
 
     def _step(self, size: tuple[int, int]) -> int | None:
@@ -82,10 +87,10 @@ class PixelEmbeddings:
         step = self.size[0] // size[0]
         return step if step and step % 2 == 0 and self.size == (size[0] * step, size[1] * step) else None
 
-    def float(self) -> PixelEmbeddings:
-        """In fp32."""
-        weight, bias = (None if part is None else part.float() for part in (self.weight, self.bias))
-        return PixelEmbeddings(self.features.float(), weight, bias)
+    def at_least_float32(self) -> PixelEmbeddings:
+        """In fp32 where they are in half or bfloat16."""
+        parts = (self.features, self.weight, self.bias)
+        return PixelEmbeddings(*(None if part is None else at_least_float32(part) for part in parts))
 
     @staticmethod
     def _convolve(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -120,6 +125,7 @@ class MaskPredictions:
         mask_embeds: (L, B, Q, C).
         pixels: per-pixel embeddings, shared by all layers.
         boxes: (L, B, Q, 4) normalised (cx, cy, w, h) where a model predicts them (Table 5), else None.
+        pixel_logits: (B, K+1, h', w') class logits of pixels where a class head gives them in training, else None.
     """
 
     class_logits: Tensor
@@ -156,12 +162,14 @@ class MaskPredictions:
         """Per-pixel embeddings (B, C, h, w); computed at each call if the last convolution is not yet applied."""
         return self.pixels.dense()
 
-    def float(self) -> MaskPredictions:
-        """In fp32."""
-        boxes = None if self.boxes is None else self.boxes.float()
-        pixel_logits = None if self.pixel_logits is None else self.pixel_logits.float()
+    def at_least_float32(self) -> MaskPredictions:
+        """In fp32 where they are in half or bfloat16."""
         return MaskPredictions(
-            self.class_logits.float(), self.mask_embeds.float(), self.pixels.float(), boxes, pixel_logits
+            at_least_float32(self.class_logits),
+            at_least_float32(self.mask_embeds),
+            self.pixels.at_least_float32(),
+            None if self.boxes is None else at_least_float32(self.boxes),
+            None if self.pixel_logits is None else at_least_float32(self.pixel_logits),
         )
 
     def last_layer(self) -> MaskPredictions:
@@ -176,8 +184,13 @@ class MaskPredictions:
         )
 
     def masks_of(self, image: int, embeds: Tensor) -> Tensor:
-        """Mask logits (R, h, w) of one image for any mask embeddings (R, C) of it."""
-        return self.pixels.masks(image, embeds)
+        """Mask logits (R, h, w) of one image for any mask embeddings (R, C) of it.
+
+        In fp32 under autocast and for a model in half or bfloat16, too: the products leave float16's range.
+        """
+        embeds = at_least_float32(embeds)
+        with without_autocast(embeds):
+            return self.pixels.masks(image, embeds)
 
 
 @dataclass
@@ -190,11 +203,13 @@ class SegmentTargets:
         labels: (M,) int64, classes 0..K-1, M the segments of the batch.
         masks: (M, H, W) bool, at input size with padding; void pixels belong to no segment.
         counts: segments of each of the B images; known on the host, so nothing has to wait for the device.
+        names: what each image is called in a warning or an error, for instance its file; None where that is not known.
     """
 
     labels: Tensor
     masks: Tensor
     counts: list[int]
+    names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.ndim != 1 or self.masks.ndim != 3 or not len(self.labels) == len(self.masks) == sum(self.counts):
@@ -205,6 +220,10 @@ class SegmentTargets:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def name(self, image: int) -> str:
+        """What an image of the batch is called in a warning or an error."""
+        return self.names[image] if self.names else f"image {image} of the batch"
 
     @classmethod
     def from_semantic_maps(
@@ -247,12 +266,15 @@ class SegmentTargets:
         present = present[:, first_class:num_classes]
         images, labels = (index.to(maps.device) for index in present.nonzero(as_tuple=True))
         labels += first_class
-        return cls(labels, maps[images] == labels[:, None, None], present.sum(1).tolist())
+        return cls(labels, maps[images] == labels[:, None, None], present.sum(1).tolist(), names)
 
     @classmethod
-    def from_segments(cls, labels: Sequence[Tensor], masks: Sequence[Tensor]) -> SegmentTargets:
-        """From the labels (N,) and masks (N, H, W) of each image, all of one size."""
-        return cls(torch.cat(list(labels)).long(), torch.cat(list(masks)).bool(), [len(label) for label in labels])
+    def from_segments(
+        cls, labels: Sequence[Tensor], masks: Sequence[Tensor], names: Sequence[str] | None = None
+    ) -> SegmentTargets:
+        """From the labels (N,) and masks (N, H, W) of each image, all of one size, and the images' names."""
+        counts = [len(label) for label in labels]
+        return cls(torch.cat(list(labels)).long(), torch.cat(list(masks)).bool(), counts, names)
 
     def with_more(self, others: SegmentTargets) -> SegmentTargets:
         """Each image's segments followed by ``others``' of the same image: instances of things, then stuff."""
@@ -260,15 +282,12 @@ class SegmentTargets:
             torch.cat([part for image in zip(ours.split(self.counts), theirs.split(others.counts)) for part in image])
             for ours, theirs in ((self.labels, others.labels), (self.masks, others.masks))
         )
-        return SegmentTargets(labels, masks, [ours + theirs for ours, theirs in zip(self.counts, others.counts)])
+        counts = [ours + theirs for ours, theirs in zip(self.counts, others.counts)]
+        return SegmentTargets(labels, masks, counts, self.names or others.names)
 
     def pad(self, values: Tensor) -> Tensor:
         """(M, ...) values of the segments as (B, N, ...), N the most segments an image, padded with 0."""
-        most = max(self.counts)
-        place = torch.cat([torch.arange(count) + image * most for image, count in enumerate(self.counts)])
-        padded = values.new_zeros(len(self.counts) * most, *values.shape[1:])
-        padded[place.to(values.device)] = values
-        return padded.unflatten(0, (len(self.counts), most))
+        return pad_rows(values, self.counts)
 
     def label_maps(self, size: tuple[int, int], void: int) -> Tensor:
         """(B, h, w) int64, the nearest pixel's label at ``size`` (h, w); ``void`` outside of every segment."""
@@ -281,17 +300,36 @@ class SegmentTargets:
                 maps[image] = torch.where(inside, labels[first], void)
         return maps
 
-    def padded(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Labels (B, N) and masks (B, N, h*w) float at ``size`` (h, w), N the most segments an image, padded with 0.
+    def padded_masks(
+        self, size: tuple[int, int], most: int, dtype: torch.dtype
+    ) -> Iterator[tuple[list[int], slice, Tensor]]:
+        """Masks at ``size`` (h, w), at most ``most`` segments an image at a time.
 
         Masks are downsampled to the nearest pixel, as the reference release's matcher does.
+
+        Yields:
+            the b images that have segments in this part; which of each image's segments it is; and their masks
+            (b, n, h*w), padded with 0 for an image that has fewer than n of them.
         """
-        small = self.masks[
-            :,
-            nearest_index(self.masks.shape[-2], size[0], self.masks.device)[:, None],
-            nearest_index(self.masks.shape[-1], size[1], self.masks.device),
-        ]
-        return self.pad(self.labels), self.pad(small.flatten(1).float())
+        rows = nearest_index(self.masks.shape[-2], size[0], self.masks.device)[:, None]
+        columns = nearest_index(self.masks.shape[-1], size[1], self.masks.device)
+        offsets = [0, *accumulate(self.counts)]
+        for start in range(0, max(self.counts), most):
+            images = [image for image, count in enumerate(self.counts) if count > start]
+            counts = [min(self.counts[image] - start, most) for image in images]
+            firsts = [offsets[image] + start for image in images]
+            index = torch.cat([torch.arange(first, first + count) for first, count in zip(firsts, counts)])
+            small = self.masks[index.to(self.masks.device)[:, None, None], rows, columns].flatten(1)
+            yield images, slice(start, start + max(counts)), pad_rows(small.to(dtype), counts)
+
+
+def pad_rows(values: Tensor, counts: Sequence[int]) -> Tensor:
+    """(sum of counts, ...) as (B, largest count, ...): the rows of each of B images, padded with 0."""
+    most = max(counts)
+    place = torch.cat([torch.arange(count) + image * most for image, count in enumerate(counts)])
+    padded = values.new_zeros(len(counts) * most, *values.shape[1:])
+    padded[place.to(values.device)] = values
+    return padded.unflatten(0, (len(counts), most))
 
 
 def padding_mask(sizes: Sequence[tuple[int, int]], size: tuple[int, int], device: torch.device) -> Tensor:

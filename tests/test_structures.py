@@ -49,14 +49,34 @@ def test_a_label_out_of_range_is_named_with_its_file(label):
         SegmentTargets.from_semantic_maps(maps, 4, 255, names=["a.png", "b.png"])
 
 
-def test_segments_of_different_counts_are_padded_and_downsampled_to_the_nearest_pixel():
+def test_values_of_segments_of_different_counts_are_padded():
     masks = torch.rand(3, 8, 12) > 0.5
     targets = SegmentTargets.from_segments([torch.tensor([5]), torch.tensor([1, 2])], [masks[:1], masks[1:]])
-    labels, small = targets.padded((2, 3))
-    assert labels.tolist() == [[5, 0], [1, 2]]
-    expected = torch.nn.functional.interpolate(masks[None].float(), size=(2, 3), mode="nearest")[0].flatten(1)
-    torch.testing.assert_close(small[[0, 1, 1], [0, 0, 1]], expected)
-    assert small[0, 1].sum() == 0
+    assert targets.pad(targets.labels).tolist() == [[5, 0], [1, 2]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("most", [1, 2, 10])
+def test_masks_come_in_parts_of_the_images_that_have_some_downsampled_to_the_nearest_pixel(most, dtype):
+    counts = [1, 0, 5, 2]
+    masks = torch.rand(sum(counts), 8, 12) > 0.5
+    targets = SegmentTargets.from_segments([torch.zeros(n) for n in counts], masks.split(counts))
+    expected = torch.nn.functional.interpolate(masks[None].to(dtype), size=(2, 3), mode="nearest")[0].flatten(1)
+    found = torch.full((4, 5, 6), -1, dtype=dtype)
+    for images, segments, part in targets.padded_masks((2, 3), most, dtype):
+        assert part.shape[:2] == (len(images), segments.stop - segments.start)
+        assert part.shape[1] <= most and all(counts[image] > segments.start for image in images)
+        found[images, segments] = part
+    for image, own in enumerate(expected.split(counts)):
+        torch.testing.assert_close(found[image, : counts[image]], own)
+        assert found[image, counts[image] :].le(0).all()
+
+
+def test_names_of_images_go_with_their_segments_or_are_their_numbers():
+    one = SegmentTargets.from_segments([torch.zeros(1), torch.zeros(0)], [torch.ones(1, 4, 4), torch.ones(0, 4, 4)])
+    named = SegmentTargets.from_semantic_maps(torch.zeros(2, 4, 4), 3, 255, names=["a.png", "b.png"])
+    assert one.name(1) == "image 1 of the batch"
+    assert [targets.name(1) for targets in (named, one.with_more(named), named.with_more(one))] == ["b.png"] * 3
 
 
 def test_segments_that_do_not_add_up_are_refused():
@@ -72,3 +92,9 @@ def test_embeddings_resized_before_the_last_convolution_are_those_resized_after_
     pixels = PixelEmbeddings(*(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes))
     expected = torch.nn.functional.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
     torch.testing.assert_close(pixels.resized([size])[0], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_label_maps_have_the_nearest_pixels_segment_and_void_outside_of_all():
+    maps = torch.tensor([[[1, 1, 255, 255], [1, 1, 255, 255]], [[0, 0, 2, 2], [0, 0, 2, 2]]])
+    targets = SegmentTargets.from_semantic_maps(maps, num_classes=3, ignore_index=255)
+    assert targets.label_maps((1, 2), void=-1).tolist() == [[[1, -1]], [[0, 2]]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import MODELS, TASK_UTILS
 
 from .losses import WeightedLoss
@@ -27,6 +28,11 @@ def boxes_of_masks(masks: Tensor) -> Tensor:
         edges.append((first, behind * occupied.any(1)))
     (left, right), (top, bottom) = edges
     return torch.stack([left, top, right, bottom], dim=1).float()
+
+
+def boxes_of_segments(masks: Tensor, dtype: torch.dtype) -> Tensor:
+    """Normalised (cx, cy, w, h) (n, 4) around masks (n, H, W) bool."""
+    return normalised(boxes_of_masks(masks).to(dtype), masks.shape[-2:])
 
 
 def normalised(boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -79,7 +85,7 @@ class BoxL1Cost(BoxCost):
         super().__init__(weight)
 
     def __call__(self, boxes: Tensor, targets: Tensor) -> Tensor:
-        return torch.cdist(boxes.float(), targets.float()[None], p=1)
+        return torch.cdist(at_least_float32(boxes), at_least_float32(targets)[None], p=1)
 
 
 @TASK_UTILS.register_module()
@@ -90,7 +96,8 @@ class GIoUCost(BoxCost):
         super().__init__(weight)
 
     def __call__(self, boxes: Tensor, targets: Tensor) -> Tensor:
-        return -generalised_iou(corners(boxes.float())[..., None, :], corners(targets.float())[None, :, None])
+        boxes, targets = at_least_float32(boxes), at_least_float32(targets)
+        return -generalised_iou(corners(boxes)[..., None, :], corners(targets)[None, :, None])
 
 
 class BoxLoss(WeightedLoss):

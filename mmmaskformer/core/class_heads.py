@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import PixelEmbeddings
 
@@ -68,12 +69,12 @@ def pooled_features(mask_embeds: Tensor, pixels: PixelEmbeddings) -> Tensor:
     """Mean (L, B, Q, C') of the pixel decoder's features under the masks of mask embeddings (L, B, Q, C)."""
     features = halved(pixels)
     layers, batch, queries = mask_embeds.shape[:3]
-    with torch.no_grad():
-        embeds = mask_embeds.transpose(0, 1).flatten(1, 2)
+    with torch.no_grad(), without_autocast(mask_embeds):
+        embeds = at_least_float32(mask_embeds).transpose(0, 1).flatten(1, 2)
         (coarse,) = pixels.resized([tuple(features.shape[-2:])])
         weights = embeds.bmm(coarse.flatten(2)).sigmoid()
         weights /= weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
-    return weights.bmm(features.flatten(2).mT).unflatten(1, (layers, queries)).transpose(0, 1)
+    return weights.to(features.dtype).bmm(features.flatten(2).mT).unflatten(1, (layers, queries)).transpose(0, 1)
 
 
 def halved(pixels: PixelEmbeddings) -> Tensor:

@@ -10,11 +10,15 @@ from mmengine import dist
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS, TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
-from .boxes import BoxLoss, boxes_of_masks, normalised
+from .boxes import BoxLoss, boxes_of_segments
 from .mask_losses import MaskLoss, mask_losses
+from .matching import MatchedPairs
+
+VOID = -100  # label of pixels that are in no segment
 
 
 @MODELS.register_module()
@@ -45,16 +49,16 @@ class ClassificationLoss(BaseModule):
                 "'no object' is given apart, as no_object_weight"
             )
         self.loss_weight = loss_weight
-        weights = list(class_weight or [1.0] * num_classes) + [no_object_weight]
-        self.register_buffer("weights", torch.tensor(weights, dtype=torch.float32), persistent=False)
+        # No buffer: half() would round it for good.
+        self.weights = torch.tensor([*(class_weight or [1.0] * num_classes), no_object_weight], dtype=torch.float64)
 
     def forward(self, class_logits: Tensor, labels: Tensor) -> Tensor:
         """Weighted loss (L,) of class logits (L, B, Q, K+1) for labels (L, B, Q), K where there is no segment."""
         layers = class_logits.shape[0]
-        negative_log = F.cross_entropy(
-            class_logits.float().flatten(0, 2), labels.flatten(), weight=self.weights, reduction="none"
-        )
-        normaliser = mean_over_ranks(self.weights[labels].view(layers, -1).sum(1))
+        class_logits = at_least_float32(class_logits)
+        weights = self.weights.to(class_logits.dtype).to(class_logits.device)
+        negative_log = F.cross_entropy(class_logits.flatten(0, 2), labels.flatten(), weight=weights, reduction="none")
+        normaliser = mean_over_ranks(weights[labels].view(layers, -1).sum(1))
         return negative_log.view(layers, -1).sum(1) / normaliser * self.loss_weight
 
 
@@ -69,6 +73,7 @@ class MaskCriterion(BaseModule):
         mask_losses: configs of the mask losses; focal 20 and dice 1 by default. Add "loss_weight" to change a weight.
         box_losses: configs of losses of the matched boxes (Table 5), for a model that predicts boxes; none by default.
         deep_supervision: the same loss after every decoder layer (Sec. 4.1), not after the last alone.
+        pixel_class_weight: weight of the cross-entropy of pixels, for a class head that classifies them too.
     """
 
     def __init__(
@@ -102,7 +107,7 @@ class MaskCriterion(BaseModule):
         The last layer's are ``loss_cls`` and the mask losses' names; layer i's carry the prefix ``d{i}.``, as mmdet's.
 
         Raises:
-            ValueError: more segments than queries in an image, or box losses without predicted boxes or the reverse.
+            ValueError: box losses without predicted boxes or the reverse.
             FloatingPointError: a prediction is not finite.
         """
         if not self.deep_supervision:
@@ -114,56 +119,56 @@ class MaskCriterion(BaseModule):
                 "the criterion together"
             )
         # Products of 256 terms leave fp16's range and costs must be finite, so nothing here is autocast.
-        with torch.autocast(predictions.mask_embeds.device.type, enabled=False):
-            predictions = predictions.float()
-            matching = self.assigner(predictions, targets)
-            images = torch.repeat_interleave(torch.tensor(targets.counts)).to(matching.device)
-            labels = matching.new_full(predictions.class_logits.shape[:3], self.num_classes)
-            layers = torch.arange(len(matching), device=matching.device)[:, None].expand_as(matching)
-            matched = (layers, images.expand_as(matching), matching)
-            labels[matched] = targets.labels.expand_as(matching)
+        with without_autocast(predictions.mask_embeds):
+            predictions = predictions.at_least_float32()
+            pairs = MatchedPairs.of(self.assigner(predictions, targets), targets)
+            labels = targets.labels.new_full(predictions.class_logits.shape[:3], self.num_classes)
+            labels[pairs.index] = targets.labels[pairs.segments]
             by_name = {"loss_cls": self.class_loss(predictions.class_logits, labels)}
-
-            logits = matched_mask_logits(predictions, targets.counts, matching)
-            values = mask_losses(logits, targets.masks, self.mask_losses)
-            num_segments = mean_over_ranks(values.new_tensor([len(targets)])).clamp(min=1)
-            per_layer = values.sum(1) / num_segments
-            by_name.update({loss.loss_name: value for loss, value in zip(self.mask_losses, per_layer)})
-            if predictions.boxes is not None:
-                boxes = normalised(boxes_of_masks(targets.masks), targets.masks.shape[-2:])
-                for loss in self.box_losses:
-                    value = loss(predictions.boxes[matched], boxes.expand(len(matching), -1, -1)).sum(1)
-                    by_name[loss.loss_name] = value / num_segments * loss.loss_weight
+            # Segments without a query count, too, as in the reference release.
+            num_segments = mean_over_ranks(predictions.mask_embeds.new_tensor([len(targets)])).clamp(min=1)
+            for name, values in self.pair_losses(predictions, targets, pairs).items():
+                by_name[name] = pairs.sum_by_layer(values) / num_segments
+            of_pixels = self.pixel_loss(predictions, targets)
         last = predictions.num_layers - 1
-        more = {}
-        if predictions.pixel_logits is not None and self.pixel_class_weight:
-            maps = targets.label_maps(tuple(predictions.pixel_logits.shape[-2:]), -100)
-            total = F.cross_entropy(predictions.pixel_logits.float(), maps, reduction="sum")
-            more["loss_pixel_cls"] = total / (maps >= 0).sum().clamp(min=1) * self.pixel_class_weight
-        return more | {
+        return {
             name if layer == last else f"d{layer}.{name}": values[layer]
             for layer in range(last, -1, -1)
             for name, values in by_name.items()
-        }
+        } | of_pixels
+
+    def pixel_loss(self, predictions: MaskPredictions, targets: SegmentTargets) -> dict[str, Tensor]:
+        """Weighted cross-entropy of pixels, a mean over those that are in a segment; empty without their logits."""
+        if predictions.pixel_logits is None:
+            return {}
+        maps = targets.label_maps(tuple(predictions.pixel_logits.shape[-2:]), VOID)
+        total = F.cross_entropy(predictions.pixel_logits, maps, ignore_index=VOID, reduction="sum")
+        return {"loss_pixel_cls": total / (maps != VOID).sum().clamp(min=1) * self.pixel_class_weight}
+
+    def pair_losses(
+        self, predictions: MaskPredictions, targets: SegmentTargets, pairs: MatchedPairs
+    ) -> dict[str, Tensor]:
+        """Weighted mask and box losses (P,) of the matched pairs, by name."""
+        logits = matched_mask_logits(predictions, pairs)
+        if pairs.complete:
+            # A segment's mask is read once for all layers.
+            logits, segments = logits.unflatten(0, (len(targets), predictions.num_layers)), None
+        else:
+            logits, segments = logits[:, None], pairs.segments
+        values = mask_losses(logits, targets.masks, self.mask_losses, segments).flatten(1)
+        by_name = {loss.loss_name: value for loss, value in zip(self.mask_losses, values)}
+        if predictions.boxes is not None:
+            predicted = predictions.boxes[pairs.index]
+            boxes = boxes_of_segments(targets.masks, predicted.dtype)[pairs.segments]
+            for loss in self.box_losses:
+                by_name[loss.loss_name] = loss(predicted, boxes) * loss.loss_weight
+        return by_name
 
 
-def matched_mask_logits(predictions: MaskPredictions, counts: Sequence[int], matching: Tensor) -> Tensor:
-    """Mask logits of the matched queries alone: gradients flow through about 9 of 100 masks an image.
-
-    Args:
-        predictions: of all layers.
-        counts: segments of each image.
-        matching: (L, M) the query of each segment.
-
-    Returns:
-        (M, L, h, w): for each segment the mask that each layer matched with it.
-    """
-    layers = torch.arange(len(matching), device=matching.device)
-    logits = []
-    for image, queries in enumerate(matching.T.split(list(counts))):
-        embeds = predictions.mask_embeds[layers, image, queries]
-        logits.append(predictions.masks_of(image, embeds.flatten(0, 1)))
-    return torch.cat(logits).unflatten(0, (-1, len(layers)))
+def matched_mask_logits(predictions: MaskPredictions, pairs: MatchedPairs) -> Tensor:
+    """Mask logits (P, h, w) of the matched pairs alone: gradients flow through about 9 of 100 masks an image."""
+    embeds = predictions.mask_embeds[pairs.index].split(pairs.counts)
+    return torch.cat([predictions.masks_of(image, part) for image, part in enumerate(embeds)])
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.structures import MaskPredictions
 
 from .tiles import ORDERS, OutputGeometry, argmax_last, tiles
@@ -24,7 +25,7 @@ METHODS = ("semantic", "general")
 
 def class_probabilities(class_logits: Tensor) -> Tensor:
     """Softmax over K+1 classes without the "no object" column: (..., K+1) -> (..., K)."""
-    return class_logits.float().softmax(-1)[..., :-1]
+    return at_least_float32(class_logits).softmax(-1)[..., :-1]
 
 
 def semantic_scores(predictions: MaskPredictions, size: tuple[int, int], layer: int = -1) -> Tensor:
@@ -38,8 +39,10 @@ def semantic_scores(predictions: MaskPredictions, size: tuple[int, int], layer: 
     Returns:
         (B, K, H, W). Memory grows with K x H x W; :func:`label_map` is for labels alone.
     """
-    logits = F.interpolate(predictions.mask_logits(layer).float(), size=size, mode="bilinear", align_corners=False)
-    return torch.einsum("bqk,bqhw->bkhw", class_probabilities(predictions.class_logits[layer]), logits.sigmoid_())
+    logits = F.interpolate(predictions.mask_logits(layer), size=size, mode="bilinear", align_corners=False)
+    probabilities = class_probabilities(predictions.class_logits[layer])
+    with without_autocast(logits):
+        return torch.einsum("bqk,bqhw->bkhw", probabilities, logits.sigmoid_())
 
 
 @torch.compiler.disable
@@ -69,12 +72,12 @@ def label_map(
     """
     if order not in ORDERS or method not in METHODS:
         raise ValueError(f"order={order!r} (one of {ORDERS}) and method={method!r} (one of {METHODS})")
-    logits = predictions.masks_of(image, predictions.mask_embeds[layer, image]).float()
+    logits = predictions.masks_of(image, predictions.mask_embeds[layer, image])
     if method == "semantic":
         weights = class_probabilities(predictions.class_logits[layer, image])
         classes = None
     else:
-        confidence, best = predictions.class_logits[layer, image].float().softmax(-1).max(-1)
+        confidence, best = at_least_float32(predictions.class_logits[layer, image]).softmax(-1).max(-1)
         kept = best < predictions.num_classes
         if not kept.any():
             return torch.full(geometry.output_size, void, device=logits.device)

@@ -67,7 +67,7 @@ def instance_predictions(
     masks = torch.empty(len(queries), height, width, dtype=torch.bool, device=best.device)
     area, total = best.new_zeros(len(queries)), best.new_zeros(len(queries))
     if len(queries):
-        logits = predictions.masks_of(image, predictions.mask_embeds[layer, image, queries]).float()
+        logits = predictions.masks_of(image, predictions.mask_embeds[layer, image, queries])
         for rows, tile in tiles(logits, geometry, lambda x: x):
             inside = tile > 0
             masks[:, rows] = inside.permute(2, 0, 1)

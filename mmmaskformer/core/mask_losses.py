@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
 
 from .losses import WeightedLoss
@@ -109,60 +110,73 @@ class DiceLoss(MaskLoss):
         return value, slope.add_((numerator / denominator**2)[..., None]).mul_(pixels.variance)
 
 
-def mask_losses(mask_logits: Tensor, masks: Tensor, losses: Sequence[MaskLoss]) -> Tensor:
-    """Weighted losses of matched masks against their segments at full resolution.
+def mask_losses(
+    mask_logits: Tensor, masks: Tensor, losses: Sequence[MaskLoss], segments: Tensor | None = None
+) -> Tensor:
+    """Weighted losses of matched masks against their segments at full resolution, in fp32 at least.
 
     Args:
         mask_logits: (M, L, h, w) the mask logits matched with each of M segments, at each of L layers.
-        masks: (M, H, W) bool, the segments.
+        masks: (N, H, W) bool, the segments.
         losses: the mask losses.
+        segments: (M,) which of ``masks`` each of the M is; by default M = N and they are in the same order.
 
     Returns:
         (len(losses), M, L), differentiable by ``mask_logits``.
     """
-    return _UpsampledMaskLosses.apply(mask_logits, masks, tuple(losses))
+    return _UpsampledMaskLosses.apply(at_least_float32(mask_logits), masks, tuple(losses), segments)
 
 
 class _UpsampledMaskLosses(torch.autograd.Function):
     """Chunked values; gradients with one bilinear adjoint a mask, of the weighted sum of all losses' slopes."""
 
     @staticmethod
-    def forward(ctx, mask_logits: Tensor, masks: Tensor, losses: tuple[MaskLoss, ...]) -> Tensor:
+    def forward(
+        ctx, mask_logits: Tensor, masks: Tensor, losses: tuple[MaskLoss, ...], segments: Tensor | None
+    ) -> Tensor:
         ctx.losses = losses
         # On a CPU the gradient for equal upstream gradients, which is what a summed loss has, is made on the way:
         # upsampling again in backward would cost more than keeping h x w. On a GPU comparing the upstream gradients
         # would stall the host, and doing it again is cheap.
         eager = ctx.needs_input_grad[0] and mask_logits.device.type == "cpu"
         upstream = mask_logits.new_ones(len(losses), *mask_logits.shape[:2]) if eager else None
-        values, gradient = _evaluate(mask_logits, masks, losses, upstream)
-        ctx.save_for_backward(mask_logits, masks, gradient)
+        with without_autocast(mask_logits):
+            values, gradient = _evaluate(mask_logits, masks, losses, segments, upstream)
+        ctx.save_for_backward(mask_logits, masks, segments, gradient)
         return values
 
     @staticmethod
     @once_differentiable
     def backward(ctx, upstream: Tensor):
-        mask_logits, masks, gradient = ctx.saved_tensors
+        mask_logits, masks, segments, gradient = ctx.saved_tensors
         if gradient is not None and all(torch.equal(upstream[0], other) for other in upstream[1:]):
             gradient = gradient * upstream[0][..., None, None]
         else:
-            _, gradient = _evaluate(mask_logits, masks, ctx.losses, upstream)
-        return gradient, None, None
+            with without_autocast(mask_logits):
+                _, gradient = _evaluate(mask_logits, masks, ctx.losses, segments, upstream)
+        return gradient, None, None, None
 
 
 def _evaluate(
-    mask_logits: Tensor, masks: Tensor, losses: tuple[MaskLoss, ...], upstream: Tensor | None
+    mask_logits: Tensor,
+    masks: Tensor,
+    losses: tuple[MaskLoss, ...],
+    segments: Tensor | None,
+    upstream: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
     """Values (len(losses), M, L) and, given upstream gradients of that shape, the gradient (M, L, h, w)."""
-    segments, layers = mask_logits.shape[:2]
+    count, layers, *small_size = mask_logits.shape
     size = masks.shape[-2:]
-    values = mask_logits.new_empty(len(losses), segments, layers)
-    gradient = None if upstream is None else torch.empty_like(mask_logits)
-    adjoint = None if upstream is None else BilinearAdjoint(mask_logits.shape[-2:], size, mask_logits.device)
+    values = mask_logits.new_empty(len(losses), count, layers)
+    gradient, adjoint = None, None
+    if upstream is not None:
+        gradient = torch.empty_like(mask_logits)
+        adjoint = BilinearAdjoint(tuple(small_size), size, mask_logits.device, mask_logits.dtype)
     rows = rows_per_chunk(mask_logits.device, size[0] * size[1])
     layer_step, segment_step = min(rows, layers), max(1, rows // layers)
-    for start in range(0, segments, segment_step):
+    for start in range(0, count, segment_step):
         chunk = slice(start, start + segment_step)
-        targets = masks[chunk].flatten(1)[:, None].to(mask_logits.dtype)
+        targets = masks[chunk if segments is None else segments[chunk]].flatten(1)[:, None].to(mask_logits.dtype)
         for layer in range(0, layers, layer_step):
             part = (chunk, slice(layer, layer + layer_step))
             small = mask_logits[part]
@@ -173,8 +187,9 @@ def _evaluate(
                 value, slope = loss.value_and_slope(pixels, upstream is not None)
                 values[index][part] = value * loss.loss_weight
                 if slope is not None:
-                    slope.mul_((upstream[index][part] * loss.loss_weight)[..., None])
-                    total = slope if total is None else total.add_(slope)
+                    # Not in place: a slope may be a map that the losses share.
+                    factor = (upstream[index][part] * loss.loss_weight)[..., None]
+                    total = slope * factor if total is None else total.addcmul_(slope, factor)
             if total is not None:
                 gradient[part] = adjoint(total.view(-1, *size)).view(small.shape)
     return values, gradient

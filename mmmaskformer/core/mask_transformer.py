@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
@@ -154,11 +155,10 @@ class MaskTransformer(MaskModel):
         @torch.no_grad()
         def background(segments: Tensor, scale: int) -> Tensor:
             coarse = pixels.resized(sizes)[scale].flatten(2)
-            embeds = self.mask_embed(segments)
+            embeds = at_least_float32(self.mask_embed(segments))
             # In bf16 a logit near 0 changes its sign.
-            with torch.autocast(embeds.device.type, enabled=False):
-                dtype = torch.promote_types(embeds.dtype, torch.float32)
-                return embeds.to(dtype).bmm(coarse.to(dtype)) < 0
+            with without_autocast(embeds):
+                return embeds.bmm(coarse) < 0
 
         return background
 

@@ -1,23 +1,31 @@
 """Which query answers for which ground-truth segment (Sec. 3.2): bipartite matching and fixed matching.
 
-Both give an int64 tensor (L, M): for each decoder layer the query, 0..Q-1, of each of the batch's M segments.
+Both give an int64 tensor (L, M) on the host: for each decoder layer the query, 0..Q-1, of each of the batch's M
+segments, or -1 for a segment without one. An assigner of one's own may leave it on the device.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
+from mmengine.logging import print_log
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
-from .boxes import BoxCost, boxes_of_masks, normalised
+from .boxes import BoxCost, boxes_of_segments
 from .numerics import binary_cross_entropy_terms, power, rows_per_chunk
 
 PRODUCT_ROWS = 128  # queries whose masks are made at once, over all layers; bounds memory to PRODUCT_ROWS x B x h x w
+SEGMENTS_PER_PASS = 128  # segments an image whose masks are held at once; more than almost any image has
+UNMATCHED = -1  # query of a segment that has none
 
 
 @TASK_UTILS.register_module()
@@ -29,7 +37,7 @@ class ClassCost:
 
     def __call__(self, class_logits: Tensor, labels: Tensor) -> Tensor:
         """Cost (L, B, Q, N) from class logits (L, B, Q, K+1) and the labels (B, N) of N segments an image."""
-        probabilities = class_logits.float().softmax(-1)
+        probabilities = at_least_float32(class_logits).softmax(-1)
         return probabilities.gather(3, labels[None, :, None].expand(*probabilities.shape[:3], -1)) * -self.weight
 
 
@@ -96,60 +104,89 @@ class HungarianAssigner:
         self.mask_costs = [cost for cost in built if isinstance(cost, MaskCost)]
         self.box_costs = [cost for cost in built if isinstance(cost, BoxCost)]
         self.class_costs = [cost for cost in built if not isinstance(cost, MaskCost | BoxCost)]
+        self._warned = False
 
     @torch.no_grad()
     def __call__(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
         """Match.
 
+        Where an image has more segments than there are queries, the cheapest assignment of all queries leaves some
+        segments without one, as in the reference release. The first such image is named in a warning.
+
         Raises:
-            ValueError: an image has more segments than there are queries.
             FloatingPointError: a prediction is not finite; names the tensor and the layer.
         """
-        if max(targets.counts) > predictions.num_queries:
-            image = targets.counts.index(max(targets.counts))
-            raise ValueError(
-                f"image {image} of the batch has {targets.counts[image]} segments but the model has "
-                f"{predictions.num_queries} queries: raise num_queries to at least the most segments in an image"
-            )
-        layers, batch, queries = predictions.mask_embeds.shape[:3]
+        layers, _, queries = predictions.mask_embeds.shape[:3]
+        matching = torch.full((layers, len(targets)), UNMATCHED)
         if len(targets) == 0:
-            return torch.empty(layers, 0, dtype=torch.long, device=predictions.mask_embeds.device)
+            return matching
+        if max(targets.counts) > queries:
+            self._warn_of_too_few(queries, targets)
         costs = self.cost(predictions, targets).cpu()
         if not costs.isfinite().all():
             raise FloatingPointError(describe_non_finite(predictions))
-        matching = torch.empty(layers, len(targets), dtype=torch.long)
         for layer in range(layers):
             start = 0
             for image, count in enumerate(targets.counts):
                 rows, columns = linear_sum_assignment(costs[layer, image, :, :count].numpy())
                 matching[layer, start + torch.from_numpy(columns)] = torch.from_numpy(rows)
                 start += count
-        return matching.to(predictions.mask_embeds.device, non_blocking=True)
+        return matching
 
     def cost(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
-        """Weighted cost (L, B, Q, N) in fp32, N the most segments an image; columns past an image's count are void."""
-        layers, batch, queries, channels = predictions.mask_embeds.shape
-        labels, masks = targets.padded(predictions.mask_size)
-        cost = torch.zeros(layers, batch, queries, labels.shape[1], device=masks.device)
+        """Weighted cost (L, B, Q, N), N the most segments an image; columns past an image's count are void.
+
+        In fp32, or in double for predictions in double.
+        """
+        predictions = predictions.at_least_float32()
+        labels = targets.pad(targets.labels)
+        cost = predictions.class_logits.new_zeros(*predictions.class_logits.shape[:3], labels.shape[1])
         for class_cost in self.class_costs:
             cost += class_cost(predictions.class_logits, labels)
         if self.box_costs:
             if predictions.boxes is None:
                 names = ", ".join(type(box_cost).__name__ for box_cost in self.box_costs)
                 raise ValueError(f"{names}: the model predicts no boxes; set predict_boxes=True in the head")
-            boxes = targets.pad(normalised(boxes_of_masks(targets.masks), targets.masks.shape[-2:]))
+            boxes = targets.pad(boxes_of_segments(targets.masks, cost.dtype))
             cost += sum(box_cost(predictions.boxes, boxes) * box_cost.weight for box_cost in self.box_costs)
         if self.mask_costs:
-            pixels = predictions.pixel_embeds.float().flatten(2)
-            embeds = predictions.mask_embeds.float().transpose(0, 1).reshape(batch, layers * queries, channels)
-            rows = rows_per_chunk(pixels.device, batch * pixels.shape[-1])
-            # A matrix product wants many rows at once, elementwise work wants its temporaries to stay in the cache.
-            chunks = []
-            for chunk in embeds.split(PRODUCT_ROWS, dim=1):
-                for logits in chunk.bmm(pixels).split(rows, dim=1):
-                    chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
-            cost += torch.cat(chunks, dim=1).view(batch, layers, queries, -1).transpose(0, 1)
+            self._add_mask_costs(cost, predictions, targets)
         return cost
+
+    def _add_mask_costs(self, cost: Tensor, predictions: MaskPredictions, targets: SegmentTargets) -> None:
+        layers, batch, queries, channels = predictions.mask_embeds.shape
+        pixels = predictions.pixel_embeds.flatten(2)
+        embeds = predictions.mask_embeds.transpose(0, 1).reshape(batch, layers * queries, channels)
+        for images, segments, masks in targets.padded_masks(predictions.mask_size, SEGMENTS_PER_PASS, cost.dtype):
+            if len(images) == batch:
+                part = self._mask_costs(embeds, pixels, masks)
+            else:
+                part = self._mask_costs(embeds[images], pixels[images], masks)
+            cost[:, images, :, segments] += part.view(len(images), layers, queries, -1).transpose(0, 1)
+
+    def _mask_costs(self, embeds: Tensor, pixels: Tensor, masks: Tensor) -> Tensor:
+        """Weighted cost (B, R, N) of embeddings (B, R, C) at pixels (B, C, P) for masks (B, N, P)."""
+        rows = rows_per_chunk(pixels.device, len(pixels) * pixels.shape[-1])
+        # A matrix product wants many rows at once, elementwise work wants its temporaries to stay in the cache.
+        chunks = []
+        for chunk in embeds.split(PRODUCT_ROWS, dim=1):
+            for logits in chunk.bmm(pixels).split(rows, dim=1):
+                chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
+        return torch.cat(chunks, dim=1)
+
+    def _warn_of_too_few(self, queries: int, targets: SegmentTargets) -> None:
+        """Once in the life of an assigner, which is that of a training."""
+        if self._warned:
+            return
+        self._warned = True
+        most = max(targets.counts)
+        print_log(
+            f"{targets.name(targets.counts.index(most))} has {most} segments but the model has {queries} queries, "
+            f"which leaves {most - queries} without a query. To train on all, raise num_queries to at least the most "
+            "segments in an image. Further images with too many segments are not reported",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 @TASK_UTILS.register_module()
@@ -167,13 +204,64 @@ class FixedAssigner:
                 f"fixed matching needs as many queries as classes, got {predictions.num_queries} queries and "
                 f"{predictions.num_classes} classes: set num_queries={predictions.num_classes} or use HungarianAssigner"
             )
-        for image, labels in enumerate(targets.labels.split(targets.counts)):
-            if len(labels.unique()) < len(labels):
+        labels = targets.labels.cpu()
+        for image, own in enumerate(labels.split(targets.counts)):
+            if len(own.unique()) < len(own):
                 raise ValueError(
-                    f"fixed matching gives a class one query, but image {image} of the batch has several segments of "
-                    f"one class (labels {labels.tolist()}): use HungarianAssigner for instances"
+                    f"fixed matching gives a class one query, but {targets.name(image)} has several segments of one "
+                    f"class (labels {own.tolist()}): use HungarianAssigner for instances"
                 )
-        return targets.labels.expand(predictions.num_layers, -1)
+        return labels.expand(predictions.num_layers, -1)
+
+
+@dataclass(frozen=True)
+class MatchedPairs:
+    """The P pairs of a segment and a layer where it has a query: segment by segment, layers in rising order.
+
+    Attributes:
+        layers: (P,) int64, as are the next three.
+        images: in the batch.
+        queries: 0..Q-1.
+        segments: in the batch, 0..M-1.
+        counts: pairs of each image.
+        size: (M, L).
+    """
+
+    layers: Tensor
+    images: Tensor
+    queries: Tensor
+    segments: Tensor
+    counts: list[int]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, matching: Tensor, targets: SegmentTargets) -> MatchedPairs:
+        """From an assigner's matching (L, M), on the device of the targets.
+
+        Pairs are counted on the host, where our assigners leave their matching.
+        """
+        queries = matching.T.cpu()
+        segments, layers = (queries >= 0).nonzero(as_tuple=True)
+        images = torch.repeat_interleave(torch.tensor(targets.counts))[segments]
+        index = torch.stack([layers, images, queries[segments, layers], segments])
+        counts = images.bincount(minlength=len(targets.counts)).tolist()
+        return cls(*index.to(targets.labels.device, non_blocking=True), counts, tuple(queries.shape))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every segment has a query at every layer."""
+        return sum(self.counts) == math.prod(self.size)
+
+    @property
+    def index(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Index of the pairs' queries into predictions (L, B, Q, ...)."""
+        return self.layers, self.images, self.queries
+
+    def sum_by_layer(self, values: Tensor) -> Tensor:
+        """Sums (L,) of the pairs' values (P,)."""
+        table = values.new_zeros(self.size)
+        table[self.segments, self.layers] = values
+        return table.sum(0)
 
 
 def describe_non_finite(predictions: MaskPredictions) -> str:

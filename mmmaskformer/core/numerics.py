@@ -48,14 +48,22 @@ class BilinearAdjoint:
     Args:
         size: (h, w) of the input of the upsampling.
         new_size: (H, W) of its output.
+        device: of the gradients.
+        dtype: of the gradients.
     """
 
-    def __init__(self, size: tuple[int, int], new_size: tuple[int, int], device: torch.device) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        new_size: tuple[int, int],
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         lower, upper, fraction = bilinear_taps(size[1], new_size[1])
         columns = torch.zeros(new_size[1], size[1], dtype=torch.float64)
         columns.scatter_add_(1, lower[:, None], 1 - fraction[:, None])
         columns.scatter_add_(1, upper[:, None], fraction[:, None])
-        self.columns = columns.float().to(device)
+        self.columns = columns.to(dtype).to(device)
 
         lower, upper, fraction = bilinear_taps(size[0], new_size[0])
         block = 32 if new_size[0] % 32 == 0 else new_size[0]
@@ -65,7 +73,7 @@ class BilinearAdjoint:
         rows = torch.zeros(len(lower), block, reach, dtype=torch.float64)
         rows.scatter_add_(2, (lower - first)[..., None], (1 - fraction)[..., None])
         rows.scatter_add_(2, (upper - first)[..., None], fraction[..., None])
-        self.rows = rows.mT.float().contiguous().to(device)
+        self.rows = rows.mT.to(dtype).contiguous().to(device)
         # Blocks that reach past the last row do so with weight 0.
         self.targets = (first + torch.arange(reach)).clamp(max=size[0] - 1).flatten().to(device)
         self.height = size[0]

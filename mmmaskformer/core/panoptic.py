@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmmaskformer.precision import at_least_float32
 from mmmaskformer.structures import MaskPredictions
 
 from .tiles import OutputGeometry, argmax_last, tiles
@@ -129,9 +130,9 @@ def _confident(
     predictions: MaskPredictions, image: int, confidence: float, layer: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mask logits (n, h, w), labels (n,) and class probabilities (n,) of the queries that are sure of a class."""
-    scores, labels = predictions.class_logits[layer, image].float().softmax(-1).max(-1)
+    scores, labels = at_least_float32(predictions.class_logits[layer, image]).softmax(-1).max(-1)
     kept = ((labels < predictions.num_classes) & (scores > confidence)).nonzero()[:, 0]
-    logits = predictions.masks_of(image, predictions.mask_embeds[layer, image, kept]).float()
+    logits = predictions.masks_of(image, predictions.mask_embeds[layer, image, kept])
     return logits, labels[kept], scores[kept]
 
 

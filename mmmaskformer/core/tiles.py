@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmmaskformer.precision import at_least_float32, without_autocast
+
 from .numerics import bilinear_taps
 
 ORDERS = ("scores", "mask_logits")
@@ -41,8 +43,7 @@ class _Axis:
 
     def __init__(self, size: int, new_size: int) -> None:
         self.identity = size == new_size
-        self.lower, self.upper, fraction = bilinear_taps(size, new_size)
-        self.fraction = fraction.float()
+        self.lower, self.upper, self.fraction = bilinear_taps(size, new_size)
 
     def needs(self, start: int, stop: int) -> tuple[int, int]:
         """Range of inputs that the outputs [start, stop) read."""
@@ -52,9 +53,9 @@ class _Axis:
         """Outputs [start, stop) of axis 0 from the inputs that :meth:`needs` names: few in a tile, so a product."""
         if self.identity:
             return x
-        weights = torch.zeros(stop - start, len(x), device=x.device)
+        weights = x.new_zeros(stop - start, len(x))
         first = self.lower[start]
-        fraction = self.fraction[start:stop, None].to(x.device)
+        fraction = self.fraction[start:stop, None].to(x.dtype).to(x.device)
         weights.scatter_add_(1, (self.lower[start:stop, None] - first).to(x.device), 1 - fraction)
         weights.scatter_add_(1, (self.upper[start:stop, None] - first).to(x.device), fraction)
         return torch.mm(weights, x.flatten(1)).view(-1, *x.shape[1:])
@@ -66,8 +67,40 @@ class _Axis:
         first = self.lower[start]
         lower = (self.lower[start:stop] - first).to(x.device)
         upper = (self.upper[start:stop] - first).to(x.device)
-        fraction = self.fraction[start:stop, None].to(x.device)
+        fraction = self.fraction[start:stop, None].to(x.dtype).to(x.device)
         return x.index_select(1, lower).lerp_(x.index_select(1, upper), fraction)
+
+
+class _Resizing:
+    """The axes of both resizings: mask logits to the input size, and the crop of them to the output size."""
+
+    def __init__(self, size: tuple[int, int], geometry: OutputGeometry) -> None:
+        self.top, self.left, height, self.width = geometry.crop
+        self.columns = geometry.output_size[1]
+        self.up_rows = _Axis(size[0], geometry.input_size[0])
+        self.up_columns = _Axis(size[1], geometry.input_size[1])
+        self.out_rows = _Axis(height, geometry.output_size[0])
+        self.out_columns = _Axis(self.width, self.columns)
+
+    def tile(
+        self, logits: Tensor, start: int, stop: int, to_scores: Callable[[Tensor], Tensor], scores_first: bool
+    ) -> Tensor:
+        """Scores (stop - start, W', S) of the output rows [start, stop)."""
+        crop_start, crop_stop = (self.top + edge for edge in self.out_rows.needs(start, stop))
+        first, last = self.up_rows.needs(crop_start, crop_stop)
+        needed = slice(*self.up_columns.needs(self.left, self.left + self.width))
+        # Always a copy, since to_scores may work in place; contiguous() is none where only one axis is longer than 1.
+        x = at_least_float32(logits[:, first:last, needed].permute(1, 2, 0)).clone(
+            memory_format=torch.contiguous_format
+        )
+        x = self.up_columns.resize_columns(x, self.left, self.left + self.width)
+        x = self.up_rows.resize_rows(x, crop_start, crop_stop)
+        if scores_first:
+            x = to_scores(x)
+        x = self.out_rows.resize_rows(x, start, stop)
+        x = x[:, slice(*self.out_columns.needs(0, self.columns))]
+        x = self.out_columns.resize_columns(x, 0, self.columns)
+        return x if scores_first else to_scores(x)
 
 
 def tiles(
@@ -77,10 +110,10 @@ def tiles(
     order: str = "mask_logits",
     depth: int = 0,
 ) -> Iterator[tuple[slice, Tensor]]:
-    """Scores of one tile of output rows after the other.
+    """Scores of one tile of output rows after the other, in fp32 at least, also under autocast.
 
     Args:
-        logits: (Q, h, w) mask logits.
+        logits: (Q, h, w) mask logits, which stay as they are.
         geometry: crop and output size.
         to_scores: (..., Q) -> (..., S), may work in place. Queries come last, so that a pixel's values lie together.
         order: "scores" applies it at input size and resizes its result, "mask_logits" resizes the logits first.
@@ -90,25 +123,12 @@ def tiles(
         The rows, and their scores (rows, W', S).
     """
     rows = rows_per_tile(logits.device, geometry, max(len(logits), depth))
-    top, left, height, width = geometry.crop
-    up_rows = _Axis(logits.shape[1], geometry.input_size[0])
-    up_columns = _Axis(logits.shape[2], geometry.input_size[1])
-    out_rows = _Axis(height, geometry.output_size[0])
-    out_columns = _Axis(width, geometry.output_size[1])
-    column_start, column_stop = up_columns.needs(left, left + width)
+    resizing = _Resizing(tuple(logits.shape[1:]), geometry)
     for start in range(0, geometry.output_size[0], rows):
         stop = min(start + rows, geometry.output_size[0])
-        crop_start, crop_stop = (top + edge for edge in out_rows.needs(start, stop))
-        first, last = up_rows.needs(crop_start, crop_stop)
-        x = logits[:, first:last, column_start:column_stop].permute(1, 2, 0).contiguous()
-        x = up_columns.resize_columns(x, left, left + width)
-        x = up_rows.resize_rows(x, crop_start, crop_stop)
-        if order == "scores":
-            x = to_scores(x)
-        x = out_rows.resize_rows(x, start, stop)
-        columns = geometry.output_size[1]
-        x = out_columns.resize_columns(x[:, slice(*out_columns.needs(0, columns))], 0, columns)
-        yield slice(start, stop), x if order == "scores" else to_scores(x)
+        with without_autocast(logits):
+            scores = resizing.tile(logits, start, stop, to_scores, order == "scores")
+        yield slice(start, stop), scores
 
 
 def rows_per_tile(device: torch.device, geometry: OutputGeometry, depth: int) -> int:

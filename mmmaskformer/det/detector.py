@@ -9,6 +9,7 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
+from mmmaskformer.precision import in_precision_of
 from mmmaskformer.registry import MODELS
 
 
@@ -53,6 +54,7 @@ class MaskFormer(BaseDetector):
 
     def extract_feat(self, batch_inputs: Tensor) -> Sequence[Tensor]:
         """Features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
+        batch_inputs = in_precision_of(self.backbone, batch_inputs)
         # Convolutions are up to three times faster with channels last, depthwise ones above all.
         features = self.backbone(batch_inputs.contiguous(memory_format=torch.channels_last))
         return self.neck(features) if self.with_neck else features

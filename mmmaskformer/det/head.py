@@ -111,7 +111,7 @@ class MaskFormerPanopticHead(MaskTransformer):
         """Losses of a padded batch; see :class:`mmmaskformer.core.MaskCriterion` and ``segment_targets``.
 
         Raises:
-            ValueError: ground truth that is missing, out of range or not padded, or more segments than queries.
+            ValueError: ground truth that is missing, out of range or not padded.
             FloatingPointError: a non-finite prediction.
         """
         targets = segment_targets(samples, self.num_things_classes, self.num_stuff_classes, self.ignore_index)
@@ -123,8 +123,7 @@ class MaskFormerPanopticHead(MaskTransformer):
         Our detector never makes the latter: it calls :meth:`predict_samples`.
         """
         predictions = self(features, samples, last_only=True)
-        masks = predictions.mask_logits().float()
-        masks = F.interpolate(masks, size=input_size(samples), mode="bilinear", align_corners=False)
+        masks = F.interpolate(predictions.mask_logits(), size=input_size(samples), mode="bilinear", align_corners=False)
         return predictions.class_logits[0], masks
 
     @torch.no_grad()

@@ -57,6 +57,7 @@ def segment_targets(
             are not of the batch's size.
     """
     size = input_size(samples)
+    names = [sample_name(sample.metainfo) for sample in samples]
     has_masks, has_map = _kinds(samples[0])
     for sample in samples:
         if _kinds(sample) != (has_masks, has_map):
@@ -70,12 +71,11 @@ def segment_targets(
             "annotations (mmmaskformer.LoadPanopticAnnotations, or LoadAnnotations with with_mask or with_seg)?"
         )
     if has_masks:
-        targets = _instances(samples, num_things, size)
+        targets = _instances(samples, num_things, size, names)
         if num_stuff == 0 or not has_map:
             return targets
     maps = torch.stack([sample.gt_sem_seg.sem_seg.squeeze(0) for sample in samples])
     _check_size(tuple(maps.shape[-2:]), size, samples[0], "gt_sem_seg", "pad_seg")
-    names = [sample_name(sample.metainfo) for sample in samples]
     stuff = SegmentTargets.from_semantic_maps(
         maps, num_things + num_stuff, ignore_index, names, first_class=num_things if has_masks else 0
     )
@@ -86,7 +86,9 @@ def _kinds(sample: DetDataSample) -> tuple[bool, bool]:
     return "masks" in sample.get("gt_instances", {}), "gt_sem_seg" in sample
 
 
-def _instances(samples: Sequence[DetDataSample], num_things: int, size: tuple[int, int]) -> SegmentTargets:
+def _instances(
+    samples: Sequence[DetDataSample], num_things: int, size: tuple[int, int], names: Sequence[str]
+) -> SegmentTargets:
     labels = [sample.gt_instances.labels for sample in samples]
     _check_labels(labels, samples, num_things)
     masks = []
@@ -94,7 +96,8 @@ def _instances(samples: Sequence[DetDataSample], num_things: int, size: tuple[in
         masks.append(instance_masks(sample.gt_instances.masks, sample.gt_instances.labels.device))
         if len(masks[-1]):
             _check_size(tuple(masks[-1].shape[-2:]), size, sample, "gt_instances.masks", "pad_mask")
-    return SegmentTargets.from_segments(labels, [mask if len(mask) else mask.new_zeros(0, *size) for mask in masks])
+    masks = [mask if len(mask) else mask.new_zeros(0, *size) for mask in masks]
+    return SegmentTargets.from_segments(labels, masks, names)
 
 
 def _check_labels(labels: Sequence[Tensor], samples: Sequence[DetDataSample], num_things: int) -> None:

@@ -154,7 +154,7 @@ class PanopticGraph(Graph):
 
 def predictions(head: MaskModel, features: Sequence[Tensor], padding: Tensor | None) -> tuple[Tensor, Tensor]:
     """The last layer's class logits (B, Q, K+1) and mask logits (B, Q, h, w) in fp32, past a head's own adapter."""
-    found = MaskModel.forward(head, features, padding, last_only=True).float()
+    found = MaskModel.forward(head, features, padding, last_only=True).at_least_float32()
     return found.class_logits[0], torch.einsum("bqc,bchw->bqhw", found.mask_embeds[0], found.pixel_embeds)
 
 

@@ -65,7 +65,7 @@ class MaskFormerHead(SemanticHead, MaskTransformer):
         """Losses of a padded training batch; see :class:`mmmaskformer.core.MaskCriterion`.
 
         Raises:
-            ValueError: a label out of range (with its value and file), or more segments than queries.
+            ValueError: a label out of range (with its value and file).
             FloatingPointError: a non-finite prediction.
         """
         _, targets = self.semantic_targets(samples)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.criterion import mean_over_ranks
 from mmmaskformer.core.mask_losses import mask_losses
+from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import SegmentTargets
 
@@ -48,7 +49,8 @@ class PerPixelHead(SemanticHead):
         losses = {}
         prefixes = [f"d{index}." for index in range(len(layers) - 1)] + [""]
         for prefix, logits in zip(prefixes, layers):
-            logits = F.interpolate(logits.float(), size=maps.shape[-2:], mode="bilinear", align_corners=False)
+            logits = at_least_float32(logits)
+            logits = F.interpolate(logits, size=maps.shape[-2:], mode="bilinear", align_corners=False)
             total = F.cross_entropy(logits, maps, ignore_index=self.ignore_index, reduction="sum")
             # An all-void batch has no pixel to average over; it trains nothing, but stays in the graph.
             losses[f"{prefix}loss_ce"] = total / (maps != self.ignore_index).sum().clamp(min=1)
@@ -61,13 +63,14 @@ class PerPixelHead(SemanticHead):
     def class_mask_losses(self, layers: Sequence[Tensor], targets: SegmentTargets) -> Tensor:
         """Weighted mask losses (losses, L), a mean over the segments, of class logits read as the classes' masks."""
         images = torch.repeat_interleave(torch.tensor(targets.counts)).to(targets.labels.device)
-        logits = torch.stack([layer.float()[images, targets.labels] for layer in layers], dim=1)
+        logits = torch.stack([layer[images, targets.labels] for layer in layers], dim=1)
         values = mask_losses(logits, targets.masks, self.mask_losses).sum(1)
         return values / mean_over_ranks(values.new_tensor([len(targets)])).clamp(min=1)
 
     def predict(self, features: Sequence[Tensor], metas: Sequence[dict], test_cfg: dict | None = None) -> Tensor:
         """Class logits (B, K, H, W) at padded input size."""
-        logits = self.layer_logits(features, metas, last_only=True)[-1]
+        # Two likely classes are equal in bfloat16.
+        logits = at_least_float32(self.layer_logits(features, metas, last_only=True)[-1])
         return F.interpolate(logits, size=self.input_size(features, metas), mode="bilinear", align_corners=False)
 
 

@@ -11,6 +11,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmmaskformer.precision import at_least_float32, in_precision_of
 from mmmaskformer.registry import MODELS
 
 
@@ -42,6 +43,7 @@ class MaskFormerSegmentor(EncoderDecoder):
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """The backbone's features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
+        inputs = in_precision_of(self.backbone, inputs)
         # Convolutions are up to three times faster with channels last, depthwise ones above all.
         return super().extract_feat(inputs.contiguous(memory_format=torch.channels_last))
 
@@ -64,6 +66,7 @@ class MaskFormerSegmentor(EncoderDecoder):
         """
         height, width = inputs.shape[-2:]
         crop_height, crop_width = (min(c, s) for c, s in zip(self.test_cfg.crop_size, (height, width)))
+        inputs = at_least_float32(inputs)
         scores = inputs.new_zeros(len(inputs), self.out_channels, height, width)
         count = inputs.new_zeros(1, 1, height, width)
         for top in window_starts(height, crop_height, self.test_cfg.stride[0]):

@@ -103,3 +103,75 @@ def test_assigner_and_losses_can_be_swapped_by_config():
     assert {"loss_mean", "loss_dice"} < set(losses) and "loss_mask" not in losses
     (gradient,) = torch.autograd.grad(losses["loss_mean"], predicted.pixel_embeds)
     assert gradient.abs().sum() > 0
+
+
+def overfull() -> tuple[MaskPredictions, SegmentTargets]:
+    """Two images for four queries: one with seven segments, one with three."""
+    generator = torch.Generator().manual_seed(5)
+    labels = [torch.randint(CLASSES, (count,), generator=generator) for count in (7, 3)]
+    masks = [torch.rand(count, 32, 48, generator=generator) > 0.5 for count in (7, 3)]
+    return predictions(queries=4), SegmentTargets.from_segments(labels, masks)
+
+
+def test_losses_and_gradients_with_more_segments_than_queries_are_hugging_faces():
+    module = pytest.importorskip("transformers.models.maskformer.modeling_maskformer")
+    theirs = module.MaskFormerLoss(CLASSES, module.MaskFormerHungarianMatcher(1.0, 20.0, 1.0), {}, eos_coef=0.1)
+    predicted, truth = overfull()
+    losses = MaskCriterion(CLASSES)(predicted, truth)
+    labels = list(truth.labels.split(truth.counts))
+    masks = [mask.float() for mask in truth.masks.split(truth.counts)]
+    names = {"loss_cls": ("loss_cross_entropy", 1), "loss_mask": ("loss_mask", 20), "loss_dice": ("loss_dice", 1)}
+    for layer in range(LAYERS):
+        expected = theirs(predicted.mask_logits(layer), predicted.class_logits[layer], masks, labels)
+        prefix = "" if layer == LAYERS - 1 else f"d{layer}."
+        for name, (their_name, weight) in names.items():
+            torch.testing.assert_close(losses[prefix + name], weight * expected[their_name], msg=prefix + name)
+            ours_and_theirs = (
+                torch.autograd.grad(loss, leaves(predicted), retain_graph=True, allow_unused=True)
+                for loss in (losses[prefix + name], weight * expected[their_name])
+            )
+            for ours, other in zip(*ours_and_theirs):
+                if other is None:
+                    assert ours is None or not ours.any()
+                else:
+                    torch.testing.assert_close(ours, other, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("box_losses", [[], [dict(type="mmmaskformer.BoxL1Loss")]], ids=["masks", "boxes too"])
+def test_segments_without_a_query_train_none_and_count_in_the_mean(box_losses):
+    class Assigner:
+        def __call__(self, predictions, targets):
+            return torch.tensor([[0, -1, 1]] * LAYERS)
+
+    predicted = predictions(batch=1, queries=4)
+    if box_losses:
+        predicted.boxes = torch.rand(LAYERS, 1, 4, 4, requires_grad=True)
+    labels, masks = torch.tensor([2, 3, 4]), torch.rand(3, 32, 48) > 0.5
+    criterion = MaskCriterion(CLASSES, box_losses=box_losses)
+    criterion.assigner = Assigner()
+    losses = criterion(predicted, SegmentTargets.from_segments([labels], [masks]))
+    kept = SegmentTargets.from_segments([labels[[0, 2]]], [masks[[0, 2]]])
+    criterion.assigner = lambda predictions, targets: torch.tensor([[0, 1]] * LAYERS)
+    expected = criterion(predicted, kept)
+    for name, value in losses.items():
+        torch.testing.assert_close(value, expected[name] * (1 if "cls" in name else 2 / 3), msg=name)
+    learned = sum(value for name, value in losses.items() if "cls" not in name)
+    for query_wise in [predicted.mask_embeds, *([predicted.boxes] if box_losses else [])]:
+        (gradient,) = torch.autograd.grad(learned, query_wise, retain_graph=True)
+        assert gradient[:, :, :2].abs().sum((0, 1, 3)).gt(0).all() and not gradient[:, :, 2:].any()
+    # Neither the last query nor another one is given the class of the segment without one.
+    (gradient,) = torch.autograd.grad(losses["loss_cls"], predicted.class_logits)
+    assert gradient[-1, 0, 3].argmin() == CLASSES and gradient[-1, 0, 3, :CLASSES].gt(0).all()
+
+
+def test_pixels_with_logits_are_classified_by_the_segment_that_they_are_in():
+    predicted, truth = predictions(), targets()
+    predicted.pixel_logits = torch.randn(2, CLASSES + 1, 4, 6, requires_grad=True)
+    maps = truth.label_maps((4, 6), void=-100)
+    assert maps.unique().tolist()[0] == -100, "the ground truth has no void pixel"
+    losses = MaskCriterion(CLASSES, pixel_class_weight=3.0)(predicted, truth)
+    torch.testing.assert_close(losses["loss_pixel_cls"], 3 * F.cross_entropy(predicted.pixel_logits, maps))
+    void = SegmentTargets.from_semantic_maps(torch.full((2, 32, 48), 255), CLASSES, 255)
+    assert MaskCriterion(CLASSES)(predicted, void)["loss_pixel_cls"] == 0
+    predicted.pixel_logits = None
+    assert "loss_pixel_cls" not in MaskCriterion(CLASSES)(predicted, truth)

@@ -66,6 +66,21 @@ def test_focal_with_another_alpha_and_gamma_equals_autograd(case):
     torch.testing.assert_close(*gradients, atol=1e-7, rtol=1e-4)
 
 
+def test_what_losses_share_stays_as_it_is_whichever_comes_first(case):
+    class MeanProbability(MaskLoss):
+        """Its derivative is a map that other losses read, too."""
+
+        def value_and_slope(self, pixels, with_slope):
+            return pixels.logits.sigmoid().sum(-1), pixels.variance
+
+    logits, masks = case
+    losses = [MeanProbability(loss_weight=3.0, loss_name="loss_mean"), DiceLoss(loss_weight=5.0)]
+    first, second = (
+        torch.autograd.grad(mask_losses(logits, masks, order).sum(), logits)[0] for order in (losses, losses[::-1])
+    )
+    torch.testing.assert_close(first, second)
+
+
 def test_no_segments_give_no_values_but_a_gradient_of_zero():
     logits = torch.zeros(0, LAYERS, 8, 12, requires_grad=True)
     values = mask_losses(logits, torch.zeros(0, 32, 48, dtype=torch.bool), [FocalLoss(), DiceLoss()])

@@ -1,13 +1,16 @@
 """Which query answers for which segment."""
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.logging import MMLogger
 from predictions import CLASSES, LAYERS, predictions, targets
 
-from mmmaskformer.core.matching import FixedAssigner, HungarianAssigner
+from mmmaskformer.core import matching as matching_module
+from mmmaskformer.core.matching import FixedAssigner, HungarianAssigner, MatchedPairs
 from mmmaskformer.registry import TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
@@ -53,11 +56,55 @@ def test_matching_is_the_cheapest_assignment():
     assert assigner(predicted, truth)[0].tolist() == list(best)
 
 
-def test_more_segments_than_queries_is_an_error_with_both_counts():
-    predicted = predictions(batch=1, queries=2)
-    truth = SegmentTargets.from_segments([torch.arange(3)], [torch.ones(3, 32, 48)])
-    with pytest.raises(ValueError, match="3 segments but the model has 2 queries: raise num_queries"):
-        HungarianAssigner()(predicted, truth)
+def crowd(*counts: int, names: Sequence[str] | None = None) -> SegmentTargets:
+    """That many random segments in each image."""
+    generator = torch.Generator().manual_seed(4)
+    labels = [torch.randint(CLASSES, (count,), generator=generator) for count in counts]
+    masks = [torch.rand(count, 32, 48, generator=generator) > 0.5 for count in counts]
+    return SegmentTargets.from_segments(labels, masks, names)
+
+
+def test_of_more_segments_than_queries_the_cheapest_assignment_leaves_some_without_a_query():
+    predicted, truth = predictions(queries=3), crowd(5, 2)
+    assigner = HungarianAssigner()
+    matching, costs = assigner(predicted, truth), assigner.cost(predicted, truth)
+    assert matching.shape == (LAYERS, 7)
+    for layer, cost in enumerate(costs[:, 0]):
+        best = min(permutations(range(5), 3), key=lambda segments: sum(cost[q, s] for q, s in enumerate(segments)))
+        expected = [best.index(segment) if segment in best else -1 for segment in range(5)]
+        assert matching[layer, :5].tolist() == expected
+    assert (matching[:, 5:] >= 0).all()
+
+
+def test_more_segments_than_queries_are_reported_once_with_the_file_and_both_counts(tmp_path, caplog):
+    logger = MMLogger.get_instance(tmp_path.name)  # and so the current one
+    logger.addHandler(caplog.handler)
+    assigner, predicted = HungarianAssigner(), predictions(queries=3)
+    for first, second in ((3, 2), (2, 5), (2, 5)):
+        assigner(predicted, crowd(first, second, names=["a.png", "b.png"]))
+    (record,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert "b.png has 5 segments but the model has 3 queries" in record.message
+    assert "raise num_queries" in record.message
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_costs_are_the_same_where_masks_come_in_parts(most, monkeypatch):
+    predicted, truth = predictions(batch=4), crowd(5, 0, 3, 1)
+    whole = HungarianAssigner().cost(predicted, truth)
+    monkeypatch.setattr(matching_module, "SEGMENTS_PER_PASS", most)
+    parts = HungarianAssigner().cost(predicted, truth)
+    for image, count in enumerate(truth.counts):
+        torch.testing.assert_close(parts[:, image, :, :count], whole[:, image, :, :count])
+
+
+def test_pairs_are_those_with_a_query_and_sums_leave_the_others_out():
+    matching = torch.tensor([[1, -1, 0], [2, 0, -1]])
+    pairs = MatchedPairs.of(matching, crowd(2, 1))
+    found = list(zip(*(x.tolist() for x in (pairs.segments, pairs.layers, pairs.images, pairs.queries))))
+    assert found == [(0, 0, 0, 1), (0, 1, 0, 2), (1, 1, 0, 0), (2, 0, 1, 0)]
+    assert pairs.counts == [3, 1] and not pairs.complete
+    assert pairs.sum_by_layer(torch.tensor([1.0, 2.0, 4.0, 8.0])).tolist() == [9.0, 6.0]
+    assert MatchedPairs.of(matching.clamp(min=0), crowd(2, 1)).complete
 
 
 def test_images_without_segments_match_nothing():
@@ -106,9 +153,11 @@ def test_fixed_matching_wants_as_many_queries_as_classes():
 
 
 def test_fixed_matching_refuses_two_segments_of_one_class():
-    truth = SegmentTargets.from_segments([torch.tensor([2, 2])], [torch.ones(2, 32, 48)])
-    with pytest.raises(ValueError, match=r"several segments of one class \(labels \[2, 2\]\)"):
-        FixedAssigner()(predictions(batch=1, queries=CLASSES), truth)
+    labels, masks = [torch.tensor([1]), torch.tensor([2, 2])], [torch.ones(1, 32, 48), torch.ones(2, 32, 48)]
+    for names, name in ((["a.png", "b.png"], r"b\.png"), (None, "image 1 of the batch")):
+        truth = SegmentTargets.from_segments(labels, masks, names)
+        with pytest.raises(ValueError, match=rf"{name} has several segments of one class \(labels \[2, 2\]\)"):
+            FixedAssigner()(predictions(queries=CLASSES), truth)
 
 
 def test_a_cost_of_ones_own_can_be_registered_and_swapped_in():

@@ -23,6 +23,14 @@ def predicted(test_cfg: dict, **head) -> list:
         return build_detector(head_config(**head), test_cfg=test_cfg).predict(images(batch), batch)
 
 
+@pytest.mark.parametrize("truth", ["panoptic", "instance"])
+def test_a_model_with_fewer_queries_than_segments_trains(truth):
+    model, batch = build_detector(head_config(num_queries=2)), samples(SIZES, truth=truth)
+    losses = model.loss(images(batch), batch)
+    sum(losses.values()).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 def test_three_outputs_come_from_one_forward_pass_and_equal_those_asked_for_alone():
     model = build_detector(test_cfg=ALL)
     calls = []

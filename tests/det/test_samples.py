@@ -27,6 +27,12 @@ def test_panoptic_targets_are_instances_then_one_segment_a_class_of_stuff():
     assert not valid[48:].any() and not valid[:4, :4].any(), "padding and void belong to no segment"
 
 
+@pytest.mark.parametrize("truth", ["panoptic", "instance", "semantic"])
+def test_targets_know_the_files(truth):
+    found = targets(samples(SIZES, truth=truth))
+    assert [found.name(image) for image in range(2)] == ["0.jpg", "1.jpg"]
+
+
 def test_instance_targets_are_the_things_alone():
     alone = targets(samples(SIZES, truth="instance"))
     assert alone.labels.tolist() == [1, 1, 0, 1, 1, 2]
