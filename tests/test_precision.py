@@ -262,7 +262,7 @@ def test_losses_of_double_predictions_are_those_of_doubles():
     )))  # fmt: skip
     losses = MaskCriterion(6)(double, truth)
     assert {value.dtype for value in losses.values()} == {torch.float64}
-    for index, leaf in enumerate((double.class_logits, double.mask_embeds, double.pixels)):
+    for index, leaf in enumerate((double.class_logits, double.mask_embeds, double.pixel_embeds)):
         (gradient,) = torch.autograd.grad(sum(losses.values()), leaf, retain_graph=True)
         direction = torch.randn(leaf.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(index))
         moved = []
