@@ -91,7 +91,7 @@ def check_keys(values: Iterable[Any], budget: Budget) -> Iterable[Any]:
             if isinstance(part, np.generic) and part.dtype.kind in "biufSU":
                 continue
             if type(part) not in (str, bytes, float, bool, type(None)):
-                raise Refused(f"it has a {type(part).__name__} as the key of a dict or in a set")
+                raise Refused(f"it has an object of type {type(part).__name__} as the key of a dict or in a set")
         yield value
 
 
@@ -154,7 +154,7 @@ def printable(text: Any) -> str:
     if type(text) is tuple and all(type(part) is int for part in text):
         text = str(text)
     elif not isinstance(text, str | Exception):
-        text = f"a {type(text).__name__}"
+        text = f"an object of type {type(text).__name__}"
     text = str(text)
     shown = "".join(letter if letter.isprintable() else "?" for letter in text[:SHOWN])
     return shown + ("..." if len(text) > SHOWN else "")

@@ -161,7 +161,7 @@ class PlainUnpickler:
         elif type(target) in (dict, OrderedDict):
             target.update(pairs(values, self._budget))
         else:
-            raise Refused(f"it puts values into a {type(target).__name__}")
+            raise Refused(f"it puts values into an object of type {type(target).__name__}")
 
     def look_up(self, name: str) -> None:
         """What a name stands for."""
@@ -180,7 +180,7 @@ class PlainUnpickler:
         """Lets a known name make a value of its arguments."""
         arguments, function = self._stack.pop(), self._stack.pop()
         if not isinstance(function, Known) or function.make is None or type(arguments) is not tuple:
-            what = function.name if isinstance(function, Known) else f"a {type(function).__name__}"
+            what = function.name if isinstance(function, Known) else f"an object of type {type(function).__name__}"
             raise Refused(f"it asks for a call of {what}")
         self._budget.charge(128)
         self._stack.append(function.make(self._budget, *arguments))
@@ -204,7 +204,7 @@ class PlainUnpickler:
         elif type(value) is OrderedDict and type(state) is dict and list(state) == ["_metadata"]:
             value._metadata = as_versions(state["_metadata"])
         else:
-            raise Refused(f"it asks to set attributes of a {type(value).__name__}")
+            raise Refused(f"it asks to set attributes of an object of type {type(value).__name__}")
 
     def persistent(self, _: None) -> None:
         """What a persistent id stands for."""

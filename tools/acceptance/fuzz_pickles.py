@@ -8,10 +8,12 @@ runs in a process of limited memory, with a file that nothing may create and an 
 from __future__ import annotations
 
 import argparse
+import codecs
 import io
 import pickletools
 import sys
 import tempfile
+import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -32,7 +34,8 @@ from mmmaskformer.errors import UserError
 
 CANARY = "was_here"
 MEMORY = 1 << 30  # bytes on top of the process's own
-SECONDS = 5
+SECONDS = 5  # of the processor for a case
+PATIENCE = 60  # seconds on the clock
 LONGEST_MESSAGE = 1000
 KINDS = ("pkl", "zip", "legacy")
 WATCHED = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork", "socket.connect", "exec", "import")
@@ -204,11 +207,12 @@ class Runner:
         self.globals = set(torch.serialization.get_safe_globals())
         for data in (to_torch({"a": torch.ones(1)}, False), to_torch({}, True), to_pickle({}, 4)):
             self._read(data)  # imports what is imported late
-        for late in ("cp437", "utf-32-le"):
-            "".encode(late)
+        for codec in ("ascii", "cp437", "latin1", "raw_unicode_escape", "unicode_escape", "utf-32-le"):
+            codecs.lookup(codec)  # which is imported when it is used
         self.audit.seen = ""
 
     def __call__(self, case: Case) -> str:
+        start = time.process_time()
         try:
             ended, content = self._read(case.data)
         except UserError as error:
@@ -220,6 +224,8 @@ class Runner:
             return f"failed: {type(error).__name__}: {error}"[:300]
         finally:
             self.audit.active = False
+        if time.process_time() - start > SECONDS:
+            return f"failed: it took {time.process_time() - start:.1f} s of the processor"
         if self.audit.seen:
             seen, self.audit.seen = self.audit.seen, ""
             return f"failed: it made Python do {seen}"
@@ -258,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
     cases = list(make_cases(options.cases, options.seed))
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(Path(folder))
-        outcomes = run_forked(cases, runner, memory=MEMORY, seconds=SECONDS, ready=runner.ready)
+        outcomes = run_forked(cases, runner, memory=MEMORY, seconds=PATIENCE, ready=runner.ready)
     table = Counter((case.what, outcome.partition(":")[0]) for case, outcome in zip(cases, outcomes))
     print(f"{'file':16} {'read':>6} {'refused':>8} {'failed':>7}")
     for what in sorted({case.what for case in cases}):
