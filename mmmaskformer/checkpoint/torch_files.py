@@ -89,7 +89,7 @@ def _load_zip(file: BinaryIO, size: int, move: Callable) -> Any:
         if length != nbytes:
             raise Refused(f"its storage {printable(key)} of {nbytes} bytes has {max(length, 0)} in the file")
         if key not in storages:
-            untyped = torch.UntypedStorage(length)
+            untyped = torch.UntypedStorage(length, device="cpu")
             file.seek(start)
             _fill(file, untyped, kind.dtype)
             if swapped:
@@ -113,7 +113,7 @@ def _members(file: BinaryIO) -> tuple[str, dict[str, tuple[int, int]]]:
     members: dict[str, tuple[int, int]] = {}
     end = 0
     with zipfile.ZipFile(file) as archive:
-        if any(re.fullmatch("[^/]+/constants.pkl", name) for name in archive.namelist()):
+        if any(re.fullmatch(r"[^/]+/constants\.pkl", name) for name in archive.namelist()):
             raise _TorchScript
         for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
             what = f"its member {printable(member.filename)}"
@@ -130,7 +130,7 @@ def _members(file: BinaryIO) -> tuple[str, dict[str, tuple[int, int]]]:
             members[member.filename] = (start, member.file_size)
         if end > archive.start_dir:
             raise Refused("its members reach over their end")
-    found = [name.removesuffix("/data.pkl") for name in members if re.fullmatch("[^/]+/data.pkl", name)]
+    found = [name.removesuffix("/data.pkl") for name in members if re.fullmatch(r"[^/]+/data\.pkl", name)]
     if len(found) != 1:
         raise Refused("it is a zip archive, but not one of torch.save")
     return found[0], members
@@ -158,7 +158,7 @@ def _load_legacy(file: BinaryIO, size: int, move: Callable) -> Any:
             if claimed > stream.left:
                 raise Refused(f"its storages are larger than the file, up to storage {printable(key)}")
             budget.charge(1024)
-            untyped = torch.UntypedStorage(nbytes)
+            untyped = torch.UntypedStorage(nbytes, device="cpu")
             storages[key] = untyped, Storage(move(untyped, location), kind.dtype)
         elif storages[key][1].dtype != kind.dtype or storages[key][0].nbytes() != nbytes:
             raise Refused(f"its storage {printable(key)} has two dtypes or sizes")
@@ -193,7 +193,7 @@ def _parse_identity(identity: Any) -> tuple[StorageKind, str, str, int]:
 
 def _fill(file: BinaryIO, untyped: torch.UntypedStorage, dtype: torch.dtype) -> None:
     """Reads a storage from where the file stands."""
-    view = torch.empty(0, dtype=torch.uint8).set_(untyped).numpy()
+    view = torch.empty(0, dtype=torch.uint8, device="cpu").set_(untyped).numpy()
     rest = memoryview(view)
     while rest:
         count = file.readinto(rest)

@@ -4,22 +4,19 @@ import functools
 import hashlib
 import http.server
 import json
-import subprocess
-import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from launching import environment
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from safetensors.torch import save_file
 
+from mmmaskformer.compat import read_checkpoints_as_data
 from mmmaskformer.errors import UserError
 
 
@@ -137,31 +134,26 @@ def test_safetensors_are_read_and_other_formats_are_named(tmp_path: Path) -> Non
         CheckpointLoader.load_checkpoint(str(tmp_path / "x.pkl"), "cpu")
 
 
-def test_the_onedl_fork_neither_changes_the_safe_globals_nor_falls_back_to_running_code(tmp_path: Path) -> None:
-    """Its loader is put into MMEngine's module before we are imported, as it is there."""
-    torch.save({"a": torch.ones(1), "more": Touches(tmp_path / "was_here")}, tmp_path / "x.pth")
-    code = f"""
-        import torch
-        from mmengine.runner import checkpoint
+def test_the_onedl_fork_neither_changes_the_safe_globals_nor_falls_back_to_running_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its module is made here of the official one, as it is before we are imported, with its function and loader."""
 
-        def _safe_torch_load(file, map_location=None, weights_only=None):
-            with torch.serialization.safe_globals([getattr]):
-                return torch.load(file, map_location=map_location, weights_only=False)
+    def loads_unsafely(file: str, map_location: str | None = None) -> object:
+        with torch.serialization.safe_globals([getattr]):
+            return torch.load(file, map_location=map_location, weights_only=False)
 
-        def load_from_local(filename, map_location):
-            return checkpoint._safe_torch_load(filename, map_location=map_location)
+    def load_from_local(file: str, map_location: str | None) -> object:
+        return mmengine_checkpoint._safe_torch_load(file, map_location=map_location)
 
-        checkpoint._safe_torch_load = _safe_torch_load
-        checkpoint.CheckpointLoader.register_scheme("", load_from_local, force=True)
-        import mmmaskformer
-        torch.serialization.safe_globals = None
-        try:
-            checkpoint.CheckpointLoader.load_checkpoint({str(tmp_path / "x.pth")!r}, "cpu")
-        except mmmaskformer.compat.UserError as error:
-            print(error)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], env=environment(), capture_output=True, text=True
-    )
-    assert "x.pth is refused: it asks for " in done.stdout, done.stderr
-    assert not (tmp_path / "was_here").exists()
+    monkeypatch.setattr(mmengine_checkpoint, "torch", torch)
+    monkeypatch.setattr(mmengine_checkpoint, "load_url", torch.hub.load_state_dict_from_url)
+    monkeypatch.setattr(mmengine_checkpoint, "_safe_torch_load", loads_unsafely, raising=False)
+    monkeypatch.setattr(CheckpointLoader, "_schemes", {"": load_from_local})
+    read_checkpoints_as_data()
+    monkeypatch.setattr(torch.serialization, "safe_globals", None)
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.ones(1), "more": Touches(tmp_path / "was_here")}, path)
+    with pytest.raises(UserError, match=r"x\.pth is refused: it asks for .*open"):
+        CheckpointLoader.load_checkpoint(str(path), "cpu")
+    assert list(tmp_path.iterdir()) == [path]

@@ -168,6 +168,8 @@ def test_map_location_is_that_of_torch_load(tmp_path: Path) -> None:
     assert seen == ["cpu"]
     for where in ("meta", torch.device("meta"), {"cpu": "meta"}):
         assert load_torch(path, where)["a"].device.type == "meta"
+    with torch.device("meta"):  # where new tensors go has no say
+        assert load_torch(path)["a"].tolist() == [1, 1]
     twice = load_torch(path, lambda storage, _: storage.clone().fill_(0))
     assert twice["a"].tolist() == [0, 0]
     with open(path, "rb") as file:
