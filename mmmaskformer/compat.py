@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import pickle
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -60,35 +59,23 @@ def provide_missing_ops() -> None:
     sys.modules["mmcv._ext"] = placeholder
 
 
-def allow_mmengine_checkpoints() -> None:
-    """Lets ``torch.load`` read what MMEngine saves: the message hub holds NumPy scalars and history buffers.
+def read_checkpoints_as_data() -> None:
+    """Makes MMEngine read checkpoints with :mod:`mmmaskformer.checkpoint.loading`.
 
-    torch >= 2.6 loads with ``weights_only=True``, which refuses every class it was not told about.
+    torch >= 2.6 loads with ``weights_only=True``, which refuses the NumPy scalars and history buffers in MMEngine's
+    message hub. Torch's safe globals would allow them in all files that the process reads.
     """
-    import numpy as np
-    import torch
-    from mmengine.logging.history_buffer import HistoryBuffer
+    from mmengine.runner import checkpoint
 
-    if not hasattr(torch.serialization, "add_safe_globals"):  # torch < 2.4 does not ask
+    from .checkpoint.loading import TorchThatLoadsData, load, load_url
+
+    if isinstance(checkpoint.torch, TorchThatLoadsData):
         return
-
-    def method_of_history_buffer(owner: type, name: str) -> Any:
-        if owner is not HistoryBuffer:
-            raise pickle.UnpicklingError(
-                f"a checkpoint may look up methods of HistoryBuffer only, not {name!r} of {owner!r}"
-            )
-        return getattr(owner, name)
-
-    # Each with its name: the onedl fork of MMEngine adds some without before it loads, and removes those afterwards.
-    kinds = (HistoryBuffer, np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefdUS"))
-    allowed: list[Any] = [(kind, f"{kind.__module__}.{kind.__qualname__}") for kind in kinds]
-    # A history buffer saves its own methods, which pickle spells as a getattr(): allowed for this class alone.
-    allowed.append((method_of_history_buffer, "builtins.getattr"))
-    multiarray = sys.modules[np.zeros(1).__reduce__()[0].__module__]  # its name differs between NumPy 1 and 2
-    for function in (multiarray._reconstruct, multiarray.scalar):
-        # Checkpoints written under the other major version of NumPy name the same function differently.
-        allowed += [(function, f"{core}.multiarray.{function.__name__}") for core in ("numpy.core", "numpy._core")]
-    torch.serialization.add_safe_globals(allowed)
+    # A module's own names come before those of others: all of its loaders call these.
+    checkpoint.torch = TorchThatLoadsData("torch")
+    checkpoint.load_url = load_url
+    if hasattr(checkpoint, "_safe_torch_load"):  # the onedl fork's, which falls back to running code
+        checkpoint._safe_torch_load = load
 
 
 def write_checkpoints_atomically() -> None:
@@ -202,7 +189,7 @@ def checkpoint_activations_with_all_gradients() -> None:
 def install() -> None:
     """Applies all of the above; calling it again changes nothing."""
     provide_missing_ops()
-    allow_mmengine_checkpoints()
+    read_checkpoints_as_data()
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()

@@ -105,6 +105,8 @@ def check_checkpoint_fits(model: nn.Module, path: str, *, whole: bool = True) ->
     """
     try:
         checkpoint = CheckpointLoader.load_checkpoint(path, map_location="cpu")
+    except UserError:
+        raise
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"checkpoint {path} cannot be read: {first}") from error

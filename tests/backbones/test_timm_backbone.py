@@ -1,6 +1,8 @@
 """TimmBackbone on real timm models, small ones where the weights do not matter."""
 
 import sys
+from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import timm
@@ -10,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmmaskformer.backbones import TimmBackbone
 from mmmaskformer.backbones.pretrained import efficientnet_lite0_state, match_in_order
+from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
 LITE0 = "tf_efficientnet_lite0"
@@ -64,6 +67,29 @@ def test_a_saved_classifier_gives_its_weights_to_the_feature_pyramid(tmp_path):
     backbone.init_weights()
     images = torch.rand(1, 3, 64, 64)
     torch.testing.assert_close(backbone(images)[-1], source.forward_features(images))
+
+
+@pytest.mark.parametrize(
+    ("key", "others"), [("state_dict", {"model": {}}), ("model", {}), ("model_ema", {"model": {}})]
+)
+def test_weights_are_looked_for_where_timms_training_saves_them(key, others, tmp_path):
+    source = timm.create_model("resnet18")
+    wrapped = {f"module.{name}": tensor for name, tensor in source.state_dict().items()}
+    content = {"args": Namespace(lr=0.1), "epoch": 3, **others, key: wrapped}
+    torch.save(content, tmp_path / "resnet18.pth")
+    backbone = TimmBackbone("resnet18", pretrained=str(tmp_path / "resnet18.pth"))
+    backbone.init_weights()
+    assert torch.equal(backbone.model.conv1.weight, source.conv1.weight)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [({"a": Path("x")}, "is refused: it asks for pathlib"), ([1], "no weights")]
+)
+def test_a_file_with_more_than_weights_is_refused_in_one_line(content, message, tmp_path):
+    torch.save(content, tmp_path / "resnet18.pth")
+    backbone = TimmBackbone("resnet18", pretrained=str(tmp_path / "resnet18.pth"))
+    with pytest.raises(UserError, match=rf"resnet18\.pth .*{message}"):
+        backbone.init_weights()
 
 
 def test_building_for_inference_needs_no_weights_file():

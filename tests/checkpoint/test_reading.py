@@ -61,7 +61,7 @@ def test_a_hostile_torch_file_is_refused_before_it_does_anything(kind: str, tmp_
     ("content", "message"),
     [
         ({"model": {"a": "text"}}, "a is not an array of numbers"),
-        ({"model": {"a": np.array([None, 1], dtype=object)}}, "a is not an array of numbers"),
+        ({"model": {"a": np.array(["text"])}}, "a is not an array of numbers"),
         ({"optimizer": {"lr": 1}}, "holds no weights: optimizer"),
         ([1, 2], "holds no weights: list"),
     ],

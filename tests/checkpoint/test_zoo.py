@@ -22,6 +22,7 @@ from mmmaskformer.checkpoint import to_mmseg_head
 from mmmaskformer.checkpoint.convert import Options, to_ours
 from mmmaskformer.checkpoint.fitting import shapes_of
 from mmmaskformer.checkpoint.reading import Checkpoint, read_checkpoint
+from mmmaskformer.checkpoint.torch_files import load_torch
 
 MMSEG = "mmseg::maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py"
 MMDET = "mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py"
@@ -72,7 +73,7 @@ def train(cfg: Config, weights: dict[str, Tensor]) -> tuple[Path, dict[str, floa
     runner = Runner.from_cfg(copy.deepcopy(cfg))
     runner.train()
     checkpoint = Path(cfg.work_dir, "iter_2.pth")
-    assert torch.load(checkpoint).keys() >= {"meta", "message_hub", "optimizer"}
+    assert load_torch(checkpoint).keys() >= {"meta", "message_hub", "optimizer"}
     return checkpoint, runner.test()
 
 
@@ -97,7 +98,7 @@ def test_a_checkpoint_of_mmsegs_runner_evaluates_to_the_same_miou(
     assert abs(expected["mAcc"] - one_class_everywhere) > 0.1
 
     convert(monkeypatch, checkpoint, tmp_path / "ours.pth", "--num-heads", 4)
-    assert torch.load(tmp_path / "ours.pth")["meta"]["dataset_meta"]["classes"] == tiny.CLASSES
+    assert load_torch(tmp_path / "ours.pth")["meta"]["dataset_meta"]["classes"] == tiny.CLASSES
     cfg.model = Config.fromfile(tmp_path / "ours.py").model
     assert cfg.model.type == "mmmaskformer.MaskFormerSegmentor"
     cfg.update(load_from=str(tmp_path / "ours.pth"), experiment_name="ours")
@@ -119,7 +120,7 @@ def test_a_checkpoint_of_mmdets_runner_evaluates_to_the_same_pq(
     sampler = dict(type="InfiniteSampler", shuffle=True, seed=0)
     cfg.train_dataloader = dict(batch_size=2, num_workers=0, sampler=sampler, dataset=dataset)
     cfg.work_dir = ours.work_dir = str(tmp_path / "work")
-    learned = to_mmseg_head(torch.load(trained_detector / "tiny.pth")["state_dict"], "panoptic_head.")
+    learned = to_mmseg_head(load_torch(trained_detector / "tiny.pth")["state_dict"], "panoptic_head.")
     checkpoint, expected = train(cfg, learned)
     assert 20 < expected["coco_panoptic/PQ"] < 100
 

@@ -9,6 +9,8 @@ import torch
 from launching import run_tool
 from tiny import make_dataset, write_config
 
+from mmmaskformer.checkpoint.torch_files import load_torch
+
 MORE = ("--cfg-options", "train_cfg.max_iters=4")
 
 
@@ -23,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_training_writes_a_checkpoint_for_as_many_classes_as_the_data_set_names(folder: Path) -> None:
-    saved = torch.load(folder / "work_dirs" / "tiny" / "iter_2.pth")
+    saved = load_torch(folder / "work_dirs" / "tiny" / "iter_2.pth")
     assert saved["state_dict"]["decode_head.conv_seg.weight"].shape[0] == 3
     assert not list((folder / "work_dirs").rglob("*.tmp"))
 
@@ -33,8 +35,8 @@ def test_resuming_continues_at_the_saved_iteration_as_if_never_stopped(folder: P
     resumed = run_tool("train.py", "tiny.py", "--resume", *MORE, cwd=folder)
     assert "resumed epoch: 0, iter: 2" in resumed.stdout
     assert "Iter(train) [3/4]" in resumed.stdout and "Iter(train) [2/4]" not in resumed.stdout
-    whole = torch.load(folder / "straight" / "iter_4.pth")["state_dict"]
-    parts = torch.load(folder / "work_dirs" / "tiny" / "iter_4.pth")["state_dict"]
+    whole = load_torch(folder / "straight" / "iter_4.pth")["state_dict"]
+    parts = load_torch(folder / "work_dirs" / "tiny" / "iter_4.pth")["state_dict"]
     assert straight.returncode == 0
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, msg=name)
