@@ -61,8 +61,10 @@ class PooledClassHead(nn.Linear):
 
         They are what a query with an embedding of 0 and a mask of this one pixel would get.
         """
-        features = halved(pixels)
-        return super().forward(self.pool(features.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        # Two linear layers are one.
+        weight = self.weight @ self.pool.weight
+        bias = F.linear(self.pool.bias, self.weight, self.bias)
+        return F.conv2d(halved(pixels), weight[:, :, None, None], bias)
 
 
 def pooled_features(mask_embeds: Tensor, pixels: PixelEmbeddings) -> Tensor:
@@ -72,7 +74,7 @@ def pooled_features(mask_embeds: Tensor, pixels: PixelEmbeddings) -> Tensor:
     with torch.no_grad(), without_autocast(mask_embeds):
         embeds = at_least_float32(mask_embeds).transpose(0, 1).flatten(1, 2)
         (coarse,) = pixels.resized([tuple(features.shape[-2:])])
-        weights = embeds.bmm(coarse.flatten(2)).sigmoid()
+        weights = embeds.bmm(coarse.flatten(2)).sigmoid_()
         weights /= weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
     return weights.to(features.dtype).bmm(features.flatten(2).mT).unflatten(1, (layers, queries)).transpose(0, 1)
 
