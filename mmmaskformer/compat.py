@@ -166,6 +166,38 @@ def name_files_that_cannot_be_read() -> None:
         loader.transform = transform
 
 
+def check_pairs_when_loaded() -> None:
+    """Makes every transform that loads a label map compare it with its image.
+
+    That is where both sizes are known: a later crop or padding hides the difference. Which transform loads the map,
+    and for which data set, does not matter, so the check stands in the call that all transforms share.
+    """
+    from mmcv.transforms import BaseTransform
+
+    from .pairs import check_loaded_label_map, warn_of_turned_photo
+
+    original = BaseTransform.__call__
+    if getattr(original, "checks_pairs", False):
+        return
+
+    def __call__(self: Any, results: Any) -> Any:
+        if not isinstance(results, dict):
+            return original(self, results)
+        had_image, had_labels = "img" in results, "gt_seg_map" in results
+        results = original(self, results)
+        if isinstance(results, dict):
+            if not had_image and "img" in results and hasattr(self, "color_type"):
+                warn_of_turned_photo(results, self)
+            if not had_labels and "gt_seg_map" in results:
+                labels, image = (str(results.get(key)) for key in ("seg_map_path", "img_path"))
+                check_loaded_label_map(labels, results["gt_seg_map"].shape, image, results.get("ori_shape"))
+        return results
+
+    functools.update_wrapper(__call__, original)
+    __call__.checks_pairs = True
+    BaseTransform.__call__ = __call__
+
+
 def name_configs_of_packages() -> None:
     """Lets ``_base_ = 'mmmaskformer::_base_/...'`` and MMEngine's ``get_config`` find this package's configs.
 
@@ -197,4 +229,5 @@ def install() -> None:
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
+    check_pairs_when_loaded()
     name_configs_of_packages()

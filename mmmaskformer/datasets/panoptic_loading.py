@@ -10,7 +10,7 @@ from mmdet.structures.bbox import get_box_type
 from mmdet.structures.mask import BitmapMasks
 
 from mmmaskformer.datasets.panoptic_segments import read_segment_positions
-from mmmaskformer.errors import UserError
+from mmmaskformer.pairs import check_same_size
 from mmmaskformer.registry import TRANSFORMS
 
 VOID_LABEL = 255
@@ -64,10 +64,7 @@ class LoadPanopticAnnotations(BaseTransform):
         segments = results["segments_info"]
         positions = read_segment_positions(path, [segment["id"] for segment in segments], self.backend_args)
         height, width = results["ori_shape"][:2]
-        if positions.shape != (height, width):
-            raise UserError(
-                f"{path} is {positions.shape} but image {results.get('img_path')} is {(height, width)} (height, width)"
-            )
+        check_same_size(path, positions.shape, str(results.get("img_path")), (height, width))
         things = [position for position, segment in enumerate(segments) if segment["is_thing"]]
         masks = positions == np.array(things, positions.dtype)[:, None, None]
         masks = BitmapMasks(masks.view(np.uint8), height, width)
