@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from mmmaskformer.engine.datasets import innermost_datasets
 from mmmaskformer.registry import HOOKS
 
 
@@ -16,8 +17,8 @@ from mmmaskformer.registry import HOOKS
 class DatasetMetaCheckHook(Hook):
     """Lets a model refuse a data set before the first iteration.
 
-    Every submodule with a method ``check_dataset_meta(metainfo)`` is shown the metainfo of the data set it is about
-    to see (class names, ignore index, ...) and raises where the two disagree.
+    Every submodule with a method ``check_dataset_meta(metainfo)`` is shown the metainfo of each data set it is about
+    to see (class names, ...), also of those inside wrappers, and raises where the two disagree.
     """
 
     priority = "VERY_HIGH"
@@ -37,10 +38,9 @@ class DatasetMetaCheckHook(Hook):
     def _check(self, model: nn.Module, dataloader: Any) -> None:
         while is_model_wrapper(model):
             model = model.module
-        metainfo = getattr(dataloader.dataset, "metainfo", None)
-        if not isinstance(metainfo, Mapping):
-            return
-        for module in model.modules():
-            check = getattr(module, "check_dataset_meta", None)
-            if check is not None:
-                check(metainfo)
+        checks = [module.check_dataset_meta for module in model.modules() if hasattr(module, "check_dataset_meta")]
+        for dataset in innermost_datasets(dataloader.dataset):
+            metainfo = getattr(dataset, "metainfo", None)
+            if isinstance(metainfo, Mapping):
+                for check in checks:
+                    check(metainfo)
