@@ -117,10 +117,11 @@ def write_checkpoints_atomically() -> None:
 
 
 def check_dataset_meta_in_every_runner() -> None:
-    """Adds :class:`~mmmaskformer.engine.DatasetMetaCheckHook` to MMEngine's default hooks.
+    """Adds :class:`~mmmaskformer.engine.DatasetMetaCheckHook` and ``GroundTruthCheckHook`` to MMEngine's default hooks.
 
     A Runner builds the model before any data set, so a wrong number of classes shows as a device assert in the
-    middle of training; a plain mmseg script, which has no line of ours, is to get the clear error as well.
+    middle of training; a plain mmseg script, which has no line of ours, is to get the clear error as well. The same
+    for ground truth on which a score means nothing.
     """
     from mmengine.runner import FlexibleRunner, Runner
 
@@ -131,7 +132,8 @@ def check_dataset_meta_in_every_runner() -> None:
 
         def register_default_hooks(self: Any, hooks: dict | None = None, original: Any = original) -> None:
             original(self, hooks)
-            self.register_hook(dict(type="mmmaskformer.DatasetMetaCheckHook"))
+            for hook in ("DatasetMetaCheckHook", "GroundTruthCheckHook"):
+                self.register_hook(dict(type=f"mmmaskformer.{hook}"))
 
         functools.update_wrapper(register_default_hooks, original)
         register_default_hooks.checks_dataset_meta = True
@@ -198,6 +200,29 @@ def check_pairs_when_loaded() -> None:
     BaseTransform.__call__ = __call__
 
 
+def check_class_names_of_every_dataset() -> None:
+    """Makes every data set refuse ``classes=("cell")`` when it is built.
+
+    mmseg and mmdet go on with four classes of one letter each.
+    """
+    from mmengine.dataset import BaseDataset
+
+    from .labels import check_class_names
+
+    original = BaseDataset._load_metainfo.__func__
+    if getattr(original, "checks_class_names", False):
+        return
+
+    def _load_metainfo(cls: type, metainfo: Any = None) -> dict:
+        loaded = original(cls, metainfo)
+        check_class_names(cls.__name__, loaded)
+        return loaded
+
+    functools.update_wrapper(_load_metainfo, original)
+    _load_metainfo.checks_class_names = True
+    BaseDataset._load_metainfo = classmethod(_load_metainfo)
+
+
 def name_configs_of_packages() -> None:
     """Lets ``_base_ = 'mmmaskformer::_base_/...'`` and MMEngine's ``get_config`` find this package's configs.
 
@@ -230,4 +255,5 @@ def install() -> None:
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
     check_pairs_when_loaded()
+    check_class_names_of_every_dataset()
     name_configs_of_packages()

@@ -9,12 +9,14 @@ from .distributed import (
     init_cpu_process_group,
     leave_cpu_process_group,
 )
+from .ground_truth import GroundTruthCheckHook
 from .hooks import DatasetMetaCheckHook
 from .label_maps import LabelMapWriterHook, write_label_map
 
 __all__ = [
     "CPUAmpOptimWrapper",
     "DatasetMetaCheckHook",
+    "GroundTruthCheckHook",
     "LabelMapWriterHook",
     "OutputNames",
     "check_gpu_of_this_process",

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.structures import PixelData
+from torch import Tensor
 
 from mmmaskformer.engine.datasets import OutputNames, innermost_datasets
 from mmmaskformer.errors import UserError
@@ -66,9 +67,14 @@ class LabelMapWriterHook(Hook):
         return next(iter(self.reduces_zero_label))
 
 
+def label_data(semantic: PixelData) -> Tensor:
+    """(1, H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
+    return semantic.sem_seg if "sem_seg" in semantic else semantic.data
+
+
 def label_map(semantic: PixelData) -> np.ndarray:
-    """(H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
-    return (semantic.sem_seg if "sem_seg" in semantic else semantic.data).squeeze(0).cpu().numpy()
+    """(H, W) labels of a data sample's semantic map, as an array."""
+    return label_data(semantic).squeeze(0).cpu().numpy()
 
 
 def write_label_map(labels: np.ndarray, path: str | os.PathLike) -> None:

@@ -54,4 +54,6 @@ def test_every_data_set_inside_a_wrapper_is_shown_to_the_model() -> None:
     parts = [BaseSegDataset(metainfo=dict(classes=names), lazy_init=True) for names in (["a", "b", "c"], ["d", "e"])]
     loader = DataLoader(ConcatDataset(parts, ignore_keys=["classes", "palette"], lazy_init=True), sampler=[])
     with pytest.raises(DatasetRefused, match="d, e"):
-        DatasetMetaCheckHook().before_train(SimpleNamespace(model=ThreeClasses(), train_dataloader=loader))
+        DatasetMetaCheckHook().before_train(
+            SimpleNamespace(model=ThreeClasses(), train_dataloader=loader, val_loop=None)
+        )
