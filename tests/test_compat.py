@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 from launching import environment
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
+from mmengine.dataset import BaseDataset
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import Runner, save_checkpoint
 
@@ -77,9 +78,13 @@ def test_without_any_mmcv_the_import_explains_the_choice() -> None:
 def test_installing_the_patches_again_changes_nothing() -> None:
     from mmmaskformer import compat
 
-    before = (Runner.register_default_hooks, LoadImageFromFile.transform, sys.modules["mmcv._ext"])
+    def patched() -> tuple:
+        shared = (BaseTransform.__call__, BaseDataset._load_metainfo.__func__)
+        return (Runner.register_default_hooks, LoadImageFromFile.transform, sys.modules["mmcv._ext"], *shared)
+
+    before = patched()
     compat.install()
-    assert before == (Runner.register_default_hooks, LoadImageFromFile.transform, sys.modules["mmcv._ext"])
+    assert before == patched()
 
 
 def test_what_mmengine_saves_loads_with_torchs_defaults(tmp_path: Path) -> None:

@@ -24,6 +24,15 @@ def innermost_datasets(dataset: Any) -> Iterator[Any]:
         yield from innermost_datasets(part)
 
 
+def color_type(dataset: Any) -> str:
+    """How a data set's pipeline decodes images, in the words of MMCV's ``LoadImageFromFile``."""
+    for part in innermost_datasets(dataset):
+        for step in getattr(getattr(part, "pipeline", None), "transforms", ()):
+            if hasattr(step, "color_type"):
+                return step.color_type
+    return "color"
+
+
 class OutputNames:
     """A path for what is written about each image of a data set, the same on all ranks and no two alike.
 

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.hooks import Hook
 from numpy import ndarray
 
-from mmmaskformer.engine.datasets import OutputNames
+from mmmaskformer.engine.datasets import OutputNames, color_type
 from mmmaskformer.engine.label_maps import label_map
 from mmmaskformer.panoptic_png import read_panoptic_png
 from mmmaskformer.registry import HOOKS
 
 from .colours import complete_palette
 from .outputs import read_outputs
-from .pictures import draw_panels, write_png
+from .pictures import draw_panels, read_picture, write_png
 from .segment_pictures import draw_segment_panels
 from .segments import SegmentMap, true_segments
 
@@ -49,6 +48,7 @@ class PanelWriterHook(Hook):
         """Decides on names; remembers what the classes are called and where the data set keeps which image."""
         self.dataset = runner.test_dataloader.dataset
         self.names = OutputNames(self.dataset, list(ENDINGS.values()))
+        self.color_type = color_type(self.dataset)
         self.classes = list(self.dataset.metainfo["classes"])
         self.palette = complete_palette(self.dataset.metainfo.get("palette"), len(self.classes))
         self.place = {}
@@ -58,7 +58,7 @@ class PanelWriterHook(Hook):
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
         """Draws one batch."""
         for sample in outputs:
-            image = mmcv.imfrombytes(fileio.get(sample.img_path), channel_order="rgb")
+            image = read_picture(sample.img_path, self.color_type)
             for kind, picture in self._draw(image, sample).items():
                 write_png(picture, self.names.path(self.out_dir, sample.img_path, ENDINGS[kind]))
 

@@ -12,7 +12,7 @@ from mmseg.datasets import BaseSegDataset
 from torch.utils.data import Subset
 
 from mmmaskformer.engine import OutputNames, innermost_datasets
-from mmmaskformer.engine.datasets import distinct_names
+from mmmaskformer.engine.datasets import color_type, distinct_names
 
 
 def make_dataset(folder: Path, *images: str, **arguments: object) -> BaseSegDataset:
@@ -38,6 +38,13 @@ def test_data_sets_are_found_inside_wrappers(tmp_path: Path) -> None:
     assert list(innermost_datasets(one)) == [one]
     assert list(innermost_datasets(RepeatDataset(one, 3))) == [one]
     assert list(innermost_datasets(Subset(ConcatDataset([one, two]), [0]))) == [one, two]
+
+
+def test_how_images_are_decoded_is_asked_of_the_innermost_pipeline(tmp_path: Path) -> None:
+    loading = dict(type="LoadImageFromFile", color_type="color_ignore_orientation")
+    dataset = make_dataset(tmp_path, "a.png", pipeline=[loading, dict(type="PackSegInputs")])
+    assert color_type(RepeatDataset(dataset, 2)) == "color_ignore_orientation"
+    assert color_type([]) == "color"
 
 
 def test_names_are_paths_below_the_image_folder(tmp_path: Path) -> None:
