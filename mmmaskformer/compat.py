@@ -104,10 +104,11 @@ def write_checkpoints_atomically() -> None:
 
 
 def check_dataset_meta_in_every_runner() -> None:
-    """Adds :class:`~mmmaskformer.engine.DatasetMetaCheckHook` to MMEngine's default hooks.
+    """Adds :class:`~mmmaskformer.engine.DatasetMetaCheckHook` and ``GroundTruthCheckHook`` to MMEngine's default hooks.
 
     A Runner builds the model before any data set, so a wrong number of classes shows as a device assert in the
-    middle of training; a plain mmseg script, which has no line of ours, is to get the clear error as well.
+    middle of training; a plain mmseg script, which has no line of ours, is to get the clear error as well. The same
+    for ground truth on which a score means nothing.
     """
     from mmengine.runner import FlexibleRunner, Runner
 
@@ -118,7 +119,8 @@ def check_dataset_meta_in_every_runner() -> None:
 
         def register_default_hooks(self: Any, hooks: dict | None = None, original: Any = original) -> None:
             original(self, hooks)
-            self.register_hook(dict(type="mmmaskformer.DatasetMetaCheckHook"))
+            for hook in ("DatasetMetaCheckHook", "GroundTruthCheckHook"):
+                self.register_hook(dict(type=f"mmmaskformer.{hook}"))
 
         functools.update_wrapper(register_default_hooks, original)
         register_default_hooks.checks_dataset_meta = True
@@ -151,6 +153,61 @@ def name_files_that_cannot_be_read() -> None:
         functools.update_wrapper(transform, original)
         transform.names_the_file = True
         loader.transform = transform
+
+
+def check_pairs_when_loaded() -> None:
+    """Makes every transform that loads a label map compare it with its image.
+
+    That is where both sizes are known: a later crop or padding hides the difference. Which transform loads the map,
+    and for which data set, does not matter, so the check stands in the call that all transforms share.
+    """
+    from mmcv.transforms import BaseTransform
+
+    from .pairs import check_loaded_label_map, warn_of_turned_photo
+
+    original = BaseTransform.__call__
+    if getattr(original, "checks_pairs", False):
+        return
+
+    def __call__(self: Any, results: Any) -> Any:
+        if not isinstance(results, dict):
+            return original(self, results)
+        had_image, had_labels = "img" in results, "gt_seg_map" in results
+        results = original(self, results)
+        if isinstance(results, dict):
+            if not had_image and "img" in results and hasattr(self, "color_type"):
+                warn_of_turned_photo(results, self)
+            if not had_labels and "gt_seg_map" in results:
+                labels, image = (str(results.get(key)) for key in ("seg_map_path", "img_path"))
+                check_loaded_label_map(labels, results["gt_seg_map"].shape, image, results.get("ori_shape"))
+        return results
+
+    functools.update_wrapper(__call__, original)
+    __call__.checks_pairs = True
+    BaseTransform.__call__ = __call__
+
+
+def check_class_names_of_every_dataset() -> None:
+    """Makes every data set refuse ``classes=("cell")`` when it is built.
+
+    mmseg and mmdet go on with four classes of one letter each.
+    """
+    from mmengine.dataset import BaseDataset
+
+    from .labels import check_class_names
+
+    original = BaseDataset._load_metainfo.__func__
+    if getattr(original, "checks_class_names", False):
+        return
+
+    def _load_metainfo(cls: type, metainfo: Any = None) -> dict:
+        loaded = original(cls, metainfo)
+        check_class_names(cls.__name__, loaded)
+        return loaded
+
+    functools.update_wrapper(_load_metainfo, original)
+    _load_metainfo.checks_class_names = True
+    BaseDataset._load_metainfo = classmethod(_load_metainfo)
 
 
 def name_configs_of_packages() -> None:
@@ -193,5 +250,7 @@ def install() -> None:
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
+    check_pairs_when_loaded()
+    check_class_names_of_every_dataset()
     name_configs_of_packages()
     checkpoint_activations_with_all_gradients()

@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from mmmaskformer.apis import load_config
+from mmmaskformer.labels import default_void
 
 MODEL = """
 model.update(
@@ -37,7 +38,7 @@ def write_config(path: Path, data: Path) -> Path:
 def write_checkpoint(path: Path, config: Path, num_classes: int = 3, **meta: object) -> Path:
     """Writes random weights, the same every time, with ``meta`` as a training run would."""
     cfg = load_config(config)
-    cfg.model.decode_head.num_classes = num_classes
+    cfg.model.decode_head.update(num_classes=num_classes, ignore_index=default_void(num_classes))
     init_default_scope("mmseg")
     torch.manual_seed(0)
     torch.save({"state_dict": MODELS.build(cfg.model).state_dict(), "meta": meta}, path)

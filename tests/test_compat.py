@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 from launching import environment
-from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmcv.transforms import BaseTransform, LoadAnnotations, LoadImageFromFile
+from mmengine.dataset import BaseDataset
 from mmengine.runner import CheckpointLoader, Runner
 
 from mmmaskformer.errors import UserError
@@ -84,7 +85,8 @@ def test_installing_the_patches_again_changes_nothing() -> None:
     def patched() -> list:
         reader = import_module("mmengine.runner.checkpoint")
         loaders = [reader.torch, reader.load_url]
-        return [Runner.register_default_hooks, LoadImageFromFile.transform, sys.modules["mmcv._ext"], *loaders]
+        shared = [BaseTransform.__call__, BaseDataset._load_metainfo.__func__]
+        return [Runner.register_default_hooks, LoadImageFromFile.transform, sys.modules["mmcv._ext"], *loaders, *shared]
 
     before = patched()
     compat.install()

@@ -15,6 +15,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmmaskformer.apis.dataset_info import iterate_datasets
 from mmmaskformer.errors import UserError
 from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
@@ -59,7 +60,8 @@ def input_size(cfg: Config) -> tuple[int, int]:
     preprocessor = cfg.model.get("data_preprocessor") or cfg.get("data_preprocessor") or {}
     if preprocessor.get("size"):
         return tuple(preprocessor["size"])
-    pipeline = cfg.test_dataloader.dataset.get("pipeline", []) if "test_dataloader" in cfg else []
+    datasets = iterate_datasets(cfg.get("test_dataloader"))
+    pipeline = next((dataset.pipeline for dataset in datasets if dataset.get("pipeline")), [])
     photo: dict[str, Any] = dict(img=np.zeros((*PHOTO, 3), np.uint8), img_shape=PHOTO)
     resizes = [step for step in pipeline if "Resize" in str(step.get("type"))]
     if not resizes:

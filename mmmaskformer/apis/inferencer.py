@@ -90,6 +90,7 @@ class MaskFormerInferencer:
             choose_outputs(cfg, outputs)
         loading, *steps = inference_pipeline(cfg)
         self._from_file = Compose([loading, *steps])
+        self._color_type = loading.get("color_type", "color")
         from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
         self._from_array = Compose([from_array, *steps])
         self.model = MODELS.build(cfg.model)
@@ -182,7 +183,7 @@ class MaskFormerInferencer:
         outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
             found = read_outputs(output, len(self.classes))
-            yield SegmentationResult(found, self.classes, self.palette, image, name)
+            yield SegmentationResult(found, self.classes, self.palette, image, name, self._color_type)
 
 
 def find_device(name: str | None) -> torch.device:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
 from numpy import ndarray
 from pycocotools import mask as coco_mask
@@ -16,7 +15,7 @@ from pycocotools import mask as coco_mask
 from mmmaskformer.engine.label_maps import write_label_map
 from mmmaskformer.files import atomic_open
 from mmmaskformer.panoptic_png import write_panoptic_png
-from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, write_png
+from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, read_picture, write_png
 
 OVERLAYS = {"semantic": "overlay", "panoptic": "panoptic_overlay", "instance": "instances_overlay"}
 
@@ -31,6 +30,7 @@ class SegmentationResult:
         palette: red, green and blue of every class.
         source: the file, or the array that was given.
         name: for files written about it: unlike that of any other image of the same call.
+        color_type: how the file was decoded, in the words of MMCV's ``LoadImageFromFile``.
     """
 
     outputs: Outputs
@@ -38,6 +38,7 @@ class SegmentationResult:
     palette: list[list[int]]
     source: Path | ndarray
     name: str
+    color_type: str = "color"
 
     @property
     def labels(self) -> ndarray | None:
@@ -58,7 +59,7 @@ class SegmentationResult:
         """The image, (H, W, 3) uint8, RGB; a file is read again."""
         if isinstance(self.source, np.ndarray):
             return np.ascontiguousarray(self.source[..., ::-1])
-        return mmcv.imread(str(self.source), channel_order="rgb")
+        return read_picture(self.source, self.color_type)
 
     def overlay(self, opacity: float = 0.5, min_score: float = MIN_SCORE) -> ndarray:
         """The image under the first that there is of segments, instances (of ``min_score``) and label map.

@@ -13,6 +13,7 @@ from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists
 from mmmaskformer.apis.config import walk
+from mmmaskformer.apis.dataset_info import iterate_datasets
 from mmmaskformer.engine.distributed import (
     check_gpu_of_this_process,
     end_with_launcher,
@@ -112,7 +113,8 @@ def use_tta(cfg: Config) -> None:
         raise UserError("--tta averages class scores, which this config's model with a panoptic_head does not give out")
     if "tta_pipeline" not in cfg:
         raise UserError("--tta needs a tta_pipeline in the config, with the scales and flips to average over")
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for dataset in iterate_datasets(cfg.test_dataloader):
+        dataset.pipeline = cfg.tta_pipeline
     tta_model = cfg.get("tta_model") or dict(type=OUR_TTA)
     head = cfg.model.get("decode_head") or {}
     if tta_model["type"] in STOCK_TTA and str(head.get("type")).startswith("mmmaskformer."):

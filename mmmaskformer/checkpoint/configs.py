@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mmmaskformer.labels import default_void
+
 from .architecture import Head
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -66,7 +68,8 @@ def make_config(head: Head, backbone: Mapping[str, Any], settings: Settings, num
     if backbone["type"] == "ResNet":
         # As in the release: batch norms train neither statistics nor weights.
         backbone.update(norm_cfg=dict(type="BN", requires_grad=False), norm_eval=True, style="pytorch")
-    model = _panoptic_model(settings) if panoptic else _semantic_model(settings)
+    void = default_void(head.num_classes)
+    model = _panoptic_model(settings, void) if panoptic else _semantic_model(settings, void)
     model["backbone"] = backbone
     model["panoptic_head" if panoptic else "decode_head"] = _head(head, settings, num_things)
     if panoptic:
@@ -79,7 +82,7 @@ def make_config(head: Head, backbone: Mapping[str, Any], settings: Settings, num
     )
 
 
-def _semantic_model(settings: Settings) -> dict[str, Any]:
+def _semantic_model(settings: Settings, void: int) -> dict[str, Any]:
     padding = dict(size_divisor=settings.size_divisor) if settings.size_divisor else dict(size=(512, 512))
     return dict(
         type="mmmaskformer.MaskFormerSegmentor",
@@ -89,7 +92,7 @@ def _semantic_model(settings: Settings) -> dict[str, Any]:
             std=list(settings.std),
             bgr_to_rgb=True,
             pad_val=0,
-            seg_pad_val=255,
+            seg_pad_val=void,
             **padding,
             test_cfg=padding if settings.size_divisor else None,
         ),
@@ -98,7 +101,7 @@ def _semantic_model(settings: Settings) -> dict[str, Any]:
     )
 
 
-def _panoptic_model(settings: Settings) -> dict[str, Any]:
+def _panoptic_model(settings: Settings, void: int) -> dict[str, Any]:
     return dict(
         type="mmmaskformer.MaskFormer",
         data_preprocessor=dict(
@@ -110,7 +113,7 @@ def _panoptic_model(settings: Settings) -> dict[str, Any]:
             pad_mask=True,
             mask_pad_value=0,
             pad_seg=True,
-            seg_pad_value=255,
+            seg_pad_value=void,
         ),
     )
 
@@ -125,7 +128,9 @@ def _head(head: Head, settings: Settings, num_things: int | None) -> dict[str, A
             dropout=settings.dropout,
         )
 
-    config: dict[str, Any] = dict(in_channels=list(head.in_channels), channels=head.channels, ignore_index=255)
+    config: dict[str, Any] = dict(
+        in_channels=list(head.in_channels), channels=head.channels, ignore_index=default_void(head.num_classes)
+    )
     if num_things is None:
         config.update(type=f"mmmaskformer.{HEAD_TYPES[head.kind]}", num_classes=head.num_classes)
     else:

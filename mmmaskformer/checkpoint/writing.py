@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
+from mmmaskformer.labels import default_void
 
 from . import ade20k
 from .architecture import describe_backbone, describe_head
@@ -90,14 +91,13 @@ def write_hf(model: Model, folder: Path) -> tuple[list[Path], Conversion]:
     classes = model.dataset_meta.get("classes")
     if classes and model.things_first:
         classes = [classes[place] for place in ade20k.ADE20K_ORDER]
-    config = model_config(
-        describe_head(model.weights, model.head), describe_backbone(model.weights), model.settings, classes
-    )
+    head = describe_head(model.weights, model.head)
+    config = model_config(head, describe_backbone(model.weights), model.settings, classes)
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "model.safetensors": save(_own(conversion.weights), metadata={"format": "pt"}),
         "config.json": _json(config),
-        "preprocessor_config.json": _json(preprocessor_config(model.settings)),
+        "preprocessor_config.json": _json(preprocessor_config(model.settings, default_void(head.num_classes))),
     }
     for name, content in files.items():
         with atomic_open(folder / name) as file:

@@ -16,6 +16,7 @@ from mmmaskformer.datasets.folders import is_remote, require_folder
 from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
 from mmmaskformer.datasets.panoptic_loading import VOID_LABEL
 from mmmaskformer.errors import UserError
+from mmmaskformer.pairs import check_loaded_label_map
 from mmmaskformer.registry import DATASETS, TRANSFORMS
 
 
@@ -77,10 +78,7 @@ class LoadADE20KLabelMap(BaseTransform):
             stored = mmcv.imfrombytes(content, flag="unchanged", backend="pillow")
         except OSError as error:
             raise UserError(f"the label map {path} cannot be decoded; is the file whole?") from error
-        if stored.shape != tuple(results["ori_shape"][:2]):
-            raise UserError(
-                f"{path} is {stored.shape} but image {results.get('img_path')} is {tuple(results['ori_shape'][:2])}"
-            )
+        check_loaded_label_map(path, stored.shape, str(results.get("img_path")), results["ori_shape"])
         if stored.max() > NUM_CLASSES:
             raise UserError(f"{path}: label {stored.max()}; expected 1..{NUM_CLASSES} for classes and 0 for void")
         results["gt_seg_map"] = self.label_of[stored]

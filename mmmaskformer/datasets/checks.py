@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
 from mmmaskformer.datasets.folders import is_remote, missing_files, require_folder
 from mmmaskformer.errors import UserError
+from mmmaskformer.registry import DATASETS
 
 
+@DATASETS.register_module()
 class CheckedSegDataset(BaseSegDataset):
     """mmseg's data set with errors that name folder, file and value.
 
     Missing or empty folders, images without a label map, and labels that are neither a class nor the ignore index.
     Files behind a remote ``backend_args`` are left to their backend.
+
+    Args:
+        label_values: the value of each class in the files, where it is not the class's number: ``(0, 255)`` for masks
+            of 0 and 255. All other values are refused. mmseg's ``LoadAnnotations`` makes the numbers of them.
+        **kwargs: as for ``mmseg.datasets.BaseSegDataset``.
 
     Attributes:
         MAKE_COMMAND: the command that makes the folder, for the error of a missing one.
@@ -22,12 +30,25 @@ class CheckedSegDataset(BaseSegDataset):
 
     MAKE_COMMAND = ""
 
+    def __init__(self, *, label_values: Sequence[int] | None = None, **kwargs: Any) -> None:
+        self.label_values = None if label_values is None else list(label_values)
+        super().__init__(**kwargs)
+
     def load_data_list(self) -> list[dict]:
         """List images and label maps.
 
         Raises:
-            UserError: a folder is missing or holds no image, or an image has no label map.
+            UserError: a folder is missing or holds no image, an image has no label map, or ``label_values`` do not fit
+                the classes.
         """
+        samples = self._list_samples()
+        if self.label_values is not None:
+            label_map = self._label_map_of_values(self.label_values)
+            for sample in samples:
+                sample["label_map"] = label_map
+        return samples
+
+    def _list_samples(self) -> list[dict]:
         if is_remote(self.backend_args):
             return super().load_data_list()
         image_dir, label_dir = self.data_prefix.get("img_path"), self.data_prefix.get("seg_map_path")
@@ -54,6 +75,18 @@ class CheckedSegDataset(BaseSegDataset):
             self._check_labels(sample)
         return sample
 
+    def _label_map_of_values(self, values: list[int]) -> dict[int, int]:
+        """New labels of values in the files; those of no class get one that :meth:`_check_labels` refuses."""
+        owner, count = type(self).__name__, len(self.metainfo["classes"])
+        if len(values) != count or len(set(values)) != count:
+            raise UserError(f"{owner}: label_values={values} must be {count} different values, one per class")
+        if self.reduce_zero_label or self.label_map:
+            raise UserError(f"{owner}: label_values cannot be combined with reduce_zero_label or a choice of classes")
+        no_class = 254 if self.ignore_index != 254 else 253
+        if count > no_class:
+            raise UserError(f"{owner}: label_values is for up to {no_class} classes, this data set has {count}")
+        return {value: no_class for value in range(count)} | {value: label for label, value in enumerate(values)}
+
     def _how_to_make(self) -> str:
         return f"; make it with: {self.MAKE_COMMAND}" if self.MAKE_COMMAND else ""
 
@@ -74,6 +107,11 @@ class CheckedSegDataset(BaseSegDataset):
             return
         labels, classes = data_sample.gt_sem_seg.data, len(self.metainfo["classes"])
         wrong = ((labels >= classes) | (labels < 0)) & (labels != self.ignore_index)
+        if wrong.any() and self.label_values is not None:
+            raise UserError(
+                f"{data_sample.get('seg_map_path')}: values that are none of label_values={self.label_values} and not "
+                f"the ignore index {self.ignore_index}"
+            )
         if wrong.any():
             values = labels[wrong].unique().tolist()
             raise UserError(

@@ -24,8 +24,6 @@ class LoadWideAnnotations(LoadAnnotations):
             raise UserError("LoadWideAnnotations has no reduce_zero_label: write label maps whose class 0 is 0")
         content = fileio.get(path, backend_args=self.backend_args)
         stored = mmcv.imfrombytes(content, flag="unchanged", backend=self.imdecode_backend)
-        if stored.ndim != 2:
-            raise UserError(f"{path}: expected one channel of labels, got an array of shape {stored.shape}")
         labels = stored.astype(np.uint16)
         label_map = results.get("label_map")
         if label_map is not None:

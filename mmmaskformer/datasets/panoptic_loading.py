@@ -10,7 +10,7 @@ from mmdet.structures.bbox import get_box_type
 from mmdet.structures.mask import BitmapMasks
 
 from mmmaskformer.datasets.panoptic_segments import read_segment_positions
-from mmmaskformer.errors import UserError
+from mmmaskformer.pairs import check_same_size
 from mmmaskformer.registry import TRANSFORMS
 
 VOID_LABEL = 255
@@ -21,10 +21,10 @@ class LoadPanopticAnnotations(BaseTransform):
     """mmdet's transform of this name without panopticapi, and with json and PNG checked against each other.
 
     Fills ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags`` and ``gt_masks`` of the things and ``gt_seg_map``,
-    the class of every pixel with 255 for void. A crowd of things is no instance but keeps its class in ``gt_seg_map``,
-    as with mmdet: panoptic training takes stuff alone from that map, so that crowds are nobody's target there, as in
-    the reference release, while semantic training and mIoU see what they show. Boxes are those of the masks; a right
-    json has the same.
+    the class of every pixel with ``void_label`` for void. A crowd of things is no instance but keeps its class in
+    ``gt_seg_map``, as with mmdet: panoptic training takes stuff alone from that map, so that crowds are nobody's target
+    there, as in the reference release, while semantic training and mIoU see what they show. Boxes are those of the
+    masks; a right json has the same.
 
     Reads ``seg_map_path`` and ``segments_info`` as mmdet's panoptic data sets give them; a sample without a PNG, for
     instance a test image, is left as it is. Run it before the image is resized in training, anywhere in testing.
@@ -33,6 +33,7 @@ class LoadPanopticAnnotations(BaseTransform):
         with_bbox, with_label, with_mask, with_seg: which of these to fill in.
         box_type: mmdet's type of boxes.
         backend_args: MMEngine's storage backend of the PNGs.
+        void_label: label of void pixels in ``gt_seg_map``; the head's ``ignore_index``.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class LoadPanopticAnnotations(BaseTransform):
         with_seg: bool = True,
         box_type: str = "hbox",
         backend_args: Mapping | None = None,
+        void_label: int = VOID_LABEL,
     ) -> None:
         self.with_bbox = with_bbox
         self.with_label = with_label
@@ -50,6 +52,7 @@ class LoadPanopticAnnotations(BaseTransform):
         self.with_seg = with_seg
         self.box_type = box_type
         self.backend_args = backend_args
+        self.void_label = void_label
 
     def transform(self, results: dict) -> dict:
         """Add the ground truth.
@@ -64,10 +67,7 @@ class LoadPanopticAnnotations(BaseTransform):
         segments = results["segments_info"]
         positions = read_segment_positions(path, [segment["id"] for segment in segments], self.backend_args)
         height, width = results["ori_shape"][:2]
-        if positions.shape != (height, width):
-            raise UserError(
-                f"{path} is {positions.shape} but image {results.get('img_path')} is {(height, width)} (height, width)"
-            )
+        check_same_size(path, positions.shape, str(results.get("img_path")), (height, width))
         things = [position for position, segment in enumerate(segments) if segment["is_thing"]]
         masks = positions == np.array(things, positions.dtype)[:, None, None]
         masks = BitmapMasks(masks.view(np.uint8), height, width)
@@ -80,10 +80,10 @@ class LoadPanopticAnnotations(BaseTransform):
             results["gt_masks"] = masks
         if self.with_seg:
             # int32, as labels beyond 255 may exist and OpenCV, which will resize the map, has no int64.
-            labels = np.array([*(segment["category"] for segment in segments), VOID_LABEL], np.int32)
+            labels = np.array([*(segment["category"] for segment in segments), self.void_label], np.int32)
             results["gt_seg_map"] = labels[positions]
         return results
 
     def __repr__(self) -> str:
-        names = ("with_bbox", "with_label", "with_mask", "with_seg", "box_type")
+        names = ("with_bbox", "with_label", "with_mask", "with_seg", "box_type", "void_label")
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"

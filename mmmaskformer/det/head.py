@@ -15,6 +15,8 @@ from mmmaskformer.core.inference import label_map
 from mmmaskformer.core.instances import instance_predictions
 from mmmaskformer.core.panoptic import PanopticSegments, detr_segments, panoptic_segments
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.errors import UserError
+from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import MaskPredictions, padding_mask
 
@@ -50,6 +52,9 @@ class MaskFormerPanopticHead(MaskTransformer):
             keeps, 0.8), ``filter_low_score``, ``max_per_image`` (instances, 100); and ``postprocess``, "maskformer" or
             "detr".
         **kwargs: see :class:`mmmaskformer.core.MaskTransformer`.
+
+    Raises:
+        UserError: ``ignore_index`` is a class, or there are too many classes for mmdet's code of panoptic output.
     """
 
     def __init__(
@@ -73,9 +78,21 @@ class MaskFormerPanopticHead(MaskTransformer):
         self.num_stuff_classes = num_stuff_classes
         self.ignore_index = ignore_index
         self.test_cfg = check_test_cfg(test_cfg or {})
+        self._check_labels()
         self.criterion = MODELS.build(
             {"type": "mmmaskformer.MaskCriterion", **(criterion or {})}, default_args=dict(num_classes=self.num_classes)
         )
+
+    def _check_labels(self) -> None:
+        name = type(self).__name__
+        if self.num_stuff_classes or self.test_cfg["semantic_on"]:  # else there are no semantic maps
+            check_ignore_index(name, self.ignore_index, self.num_classes)
+        if self.test_cfg["panoptic_on"] and self.num_classes >= INSTANCE_OFFSET:
+            raise UserError(
+                f"{name} has {self.num_classes} classes, but panoptic output encodes a segment as class + "
+                f"{INSTANCE_OFFSET} x instance and has room for {INSTANCE_OFFSET - 1}: set test_cfg.panoptic_on=False "
+                "for instances or a semantic map alone"
+            )
 
     def check_dataset_meta(self, metainfo: Mapping) -> None:
         """Refuse a data set with other numbers of things or stuff (called before a run's first iteration).

@@ -9,6 +9,7 @@ from mmdet.structures import DetDataSample
 from torch import Tensor
 
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.structures import SegmentTargets
 
 
@@ -55,6 +56,7 @@ def segment_targets(
     Raises:
         ValueError: a sample has neither, or other kinds of ground truth than the first; a label is out of range; masks
             are not of the batch's size.
+        UserError: a semantic map is used and ``ignore_index`` is a class.
     """
     size = input_size(samples)
     names = [sample_name(sample.metainfo) for sample in samples]
@@ -76,6 +78,7 @@ def segment_targets(
             return targets
     maps = torch.stack([sample.gt_sem_seg.sem_seg.squeeze(0) for sample in samples])
     _check_size(tuple(maps.shape[-2:]), size, samples[0], "gt_sem_seg", "pad_seg")
+    check_ignore_index("MaskFormerPanopticHead", ignore_index, num_things + num_stuff)
     stuff = SegmentTargets.from_semantic_maps(
         maps, num_things + num_stuff, ignore_index, names, first_class=num_things if has_masks else 0
     )

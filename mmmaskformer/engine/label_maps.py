@@ -11,7 +11,10 @@ import cv2
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.structures import PixelData
+from torch import Tensor
 
+from mmmaskformer.engine.datasets import OutputNames, innermost_datasets
+from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
 from mmmaskformer.registry import HOOKS
 
@@ -20,8 +23,9 @@ from mmmaskformer.registry import HOOKS
 class LabelMapWriterHook(Hook):
     """Writes each test image's label map as a PNG, in the data set's own numbers.
 
-    The file keeps the image's path below the data set's image folder. Labels are those of the annotation files: with
-    ``reduce_zero_label`` class 0 is written as 1. Data sets of more than 256 labels get 16-bit files.
+    The file keeps the image's path below its data set's image folder; see :class:`OutputNames`. Labels are those of the
+    annotation files: with ``reduce_zero_label`` class 0 is written as 1. Data sets of more than 256 labels get 16-bit
+    files. A test run over several data sets writes each image in the numbers of its own.
 
     Args:
         out_dir: Folder to write to.
@@ -31,37 +35,46 @@ class LabelMapWriterHook(Hook):
         self.out_dir = Path(out_dir)
 
     def before_test(self, runner: Any) -> None:
-        """Remembers where the images lie and how large labels get."""
+        """Decides on names, and remembers how many classes there are and where they begin."""
         dataset = runner.test_dataloader.dataset
-        self.image_dir = image_folder(dataset)
-        self.offset = int(bool(getattr(dataset, "reduce_zero_label", False)))
-        labels = len(dataset.metainfo["classes"]) + self.offset
-        self.dtype = np.uint8 if labels <= 256 else np.uint16
+        self.names = OutputNames(dataset)
+        self.num_classes = len(dataset.metainfo["classes"])
+        self.reduces_zero_label = {
+            bool(getattr(part, "reduce_zero_label", False)) for part in innermost_datasets(dataset)
+        }
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
-        """Writes one batch."""
+        """Writes one batch.
+
+        Raises:
+            UserError: ``reduce_zero_label`` differs between the data sets, and a sample does not say which it has.
+        """
         for sample in outputs:
-            labels = label_map(sample.pred_sem_seg) + self.offset
-            write_label_map(labels.astype(self.dtype), png_path(self.out_dir, sample.img_path, self.image_dir))
+            offset = int(self._reduces_zero_label(sample))
+            dtype = np.uint8 if self.num_classes + offset <= 256 else np.uint16
+            labels = label_map(sample.pred_sem_seg) + offset
+            write_label_map(labels.astype(dtype), self.names.path(self.out_dir, sample.img_path, ".png"))
+
+    def _reduces_zero_label(self, sample: Any) -> bool:
+        own = sample.get("reduce_zero_label")
+        if own is not None:
+            return bool(own)
+        if len(self.reduces_zero_label) > 1:
+            raise UserError(
+                f"{sample.img_path}: reduce_zero_label differs between the test data sets, and the sample does not say "
+                "which it has: add 'reduce_zero_label' to meta_keys of PackSegInputs"
+            )
+        return next(iter(self.reduces_zero_label))
+
+
+def label_data(semantic: PixelData) -> Tensor:
+    """(1, H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
+    return semantic.sem_seg if "sem_seg" in semantic else semantic.data
 
 
 def label_map(semantic: PixelData) -> np.ndarray:
-    """(H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
-    return (semantic.sem_seg if "sem_seg" in semantic else semantic.data).squeeze(0).cpu().numpy()
-
-
-def image_folder(dataset: Any) -> str:
-    """The folder of a data set's images, by mmseg's name or mmdet's; empty where it has none."""
-    prefix = getattr(dataset, "data_prefix", None) or {}
-    return prefix.get("img_path") or prefix.get("img") or ""
-
-
-def png_path(out_dir: Path, image: str, image_dir: str) -> Path:
-    """Where to write about an image: its path below the data set's image folder, below ``out_dir``."""
-    below = os.path.relpath(image, image_dir) if image_dir else os.path.basename(image)
-    if below.startswith(os.pardir):
-        below = os.path.basename(image)
-    return (out_dir / below).with_suffix(".png")
+    """(H, W) labels of a data sample's semantic map, as an array."""
+    return label_data(semantic).squeeze(0).cpu().numpy()
 
 
 def write_label_map(labels: np.ndarray, path: str | os.PathLike) -> None:

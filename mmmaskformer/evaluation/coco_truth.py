@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from mmengine import fileio
 
 from mmmaskformer.datasets.panoptic_json import labels_of_categories, read_panoptic_json
+from mmmaskformer.engine.datasets import distinct_names
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.panoptic_quality import PanopticMap
 from mmmaskformer.panoptic_png import read_panoptic_png
@@ -47,6 +48,7 @@ class CocoPanopticTruth:
         self.category_ids = list(self._class_of)
         self._images = {image["id"]: image for image in content["images"]}
         self._annotations = {annotation["image_id"]: annotation for annotation in content["annotations"]}
+        self._png_names = self._distinct_png_names()
 
     def png_name(self, image_id: Any) -> str:
         """The PNG of an image: the true one's name, or where there is no truth the image's with another ending.
@@ -54,13 +56,25 @@ class CocoPanopticTruth:
         Raises:
             UserError: the JSON does not know the image.
         """
-        if image_id in self._annotations:
-            return self._annotations[image_id]["file_name"]
-        if image_id not in self._images:
+        if image_id not in self._png_names:
             raise UserError(
                 f"{self.ann_file} has no image with the id {image_id!r}; is it the ann_file of the evaluated data set?"
             )
-        return str(PurePath(self._images[image_id]["file_name"]).with_suffix(".png"))
+        return self._png_names[image_id]
+
+    def _distinct_png_names(self) -> dict[Any, str]:
+        """The PNG of each image, below the folder that it is read from or written to."""
+        true = {image_id: annotation["file_name"] for image_id, annotation in self._annotations.items()}
+        twice = [name for name, count in Counter(true.values()).items() if count > 1]
+        if twice:
+            raise UserError(f"{self.ann_file}: two annotations name the PNG {twice[0]}")
+        files = {image_id: image["file_name"] for image_id, image in self._images.items() if image_id not in true}
+        distinct = distinct_names({file: os.path.splitext(file)[0] for file in files.values()})
+        names = true | {image_id: f"{distinct[file]}.png" for image_id, file in files.items()}
+        outside = [name for name in names.values() if os.path.isabs(name) or os.pardir in name.split("/")]
+        if outside:
+            raise UserError(f"{self.ann_file}: the file_name {outside[0]} leads out of the folder that it is below")
+        return names
 
     def segments(self, image_id: Any) -> PanopticMap:
         """The true segments of an image.

@@ -98,16 +98,21 @@ class PanopticQualityMetric(BaseMetric):
                 annotation = self.submission.write_image(
                     image_id, self.truth.png_name(image_id), prediction, self.truth.category_ids
                 )
-            self.results.append((counts, annotation))
+            self.results.append((counts, annotation, self._identity(sample)))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """The numbers of all images; writes the JSON of predictions."""
+        """The numbers of all images; writes the JSON of predictions.
+
+        Raises:
+            UserError: two images were compared with the same truth, as images of two data sets with equal ids are.
+        """
+        self._check_identities([identity for *_, identity in results])
         if self.submission is not None:
-            self.submission.write_json([annotation for _, annotation in results])
+            self.submission.write_json([annotation for _, annotation, _ in results])
             print_log(f"predictions written to {self.submission.json} and {self.submission.folder}/", logger="current")
         if self.format_only:
             return {}
-        counts = PanopticCounts.unpack((counts for counts, _ in results), len(self.classes))
+        counts = PanopticCounts.unpack((counts for counts, *_ in results), len(self.classes))
         groups = {"all": counts.mean(), "things": counts.mean(self.things), "stuff": counts.mean(~self.things)}
         print_log(f"panoptic quality:\n{group_table(groups)}", logger="current")
         numbers: dict[str, float] = {}
@@ -127,6 +132,23 @@ class PanopticQualityMetric(BaseMetric):
         ids = ids_in(pixels)
         ids = ids[ids != void]
         return PanopticMap(pixels, ids, ids % INSTANCE_OFFSET, void=void, name=name)
+
+    def _identity(self, sample: Mapping) -> tuple[Any, str | None]:
+        """What the image's truth is found by, and what must be the same wherever that is the same."""
+        if self.truth is not None:
+            return sample["img_id"], sample.get("img_path")
+        if self.seg_prefix is not None:
+            return os.path.basename(sample["seg_map_path"]), sample["seg_map_path"]
+        return None, None
+
+    def _check_identities(self, identities: Sequence[tuple[Any, str | None]]) -> None:
+        owners: dict[Any, str | None] = {}
+        for key, path in identities:
+            if owners.setdefault(key, path) != path:
+                raise UserError(
+                    f"{owners[key]} and {path} have the same truth, that of {key!r} in "
+                    f"{self.ann_file or self.seg_prefix}: evaluate data sets one by one, each with its own ann_file"
+                )
 
     def _true_segments(self, sample: Mapping) -> PanopticMap:
         if self.truth is None:

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, count_matches
 from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
+from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import METRICS
 
 
@@ -45,11 +46,7 @@ class SemanticPQMetric(BaseMetric):
 
     @dataset_meta.setter
     def dataset_meta(self, meta: dict) -> None:
-        if 0 <= self.ignore_index < len(meta["classes"]):
-            raise UserError(
-                f"ignore_index={self.ignore_index} is one of the {len(meta['classes'])} classes; SemanticPQMetric "
-                "needs the label that the data set gives to void pixels"
-            )
+        check_ignore_index("SemanticPQMetric", self.ignore_index, len(meta["classes"]))
         self._dataset_meta = meta
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:

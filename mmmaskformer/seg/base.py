@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.structures import SegmentTargets, padding_mask
 
 from .samples import check_class_count, padded_size, sample_name, stacked_label_maps
@@ -29,7 +30,9 @@ class SemanticHead:
 
         Raises:
             ValueError: ``in_index`` and ``in_channels`` name different numbers of stages.
+            UserError: ``ignore_index`` is a class.
         """
+        check_ignore_index(type(self).__name__, ignore_index, self.num_classes)
         self.in_index = list(range(len(in_channels))) if in_index is None else list(in_index)
         if len(self.in_index) != len(in_channels):
             raise ValueError(

@@ -9,6 +9,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.pairs import check_same_size
 
 
 def stacked_label_maps(samples: Sequence[SegDataSample]) -> Tensor:
@@ -16,11 +17,43 @@ def stacked_label_maps(samples: Sequence[SegDataSample]) -> Tensor:
 
     Raises:
         ValueError: a sample has no ground truth.
+        UserError: a label map has another size than its image.
     """
     for sample in samples:
         if "gt_sem_seg" not in sample:
             raise ValueError(f"{sample_name(sample.metainfo)}: no gt_sem_seg; does the pipeline load annotations?")
+    check_label_sizes(samples)
     return torch.stack([sample.gt_sem_seg.data.squeeze(0) for sample in samples])
+
+
+def check_label_sizes(samples: Sequence[SegDataSample], batch_size: Sequence[int] | None = None) -> None:
+    """Refuse label maps of other sizes than their images.
+
+    What transforms load is checked already (:mod:`mmmaskformer.pairs`). This is for data sets without transforms, and
+    for transforms that change one of the two alone.
+
+    Args:
+        samples: of a padded batch; those without a label map are left out.
+        batch_size: (H, W) of the padded images. Without it, sizes are what the data preprocessor has recorded.
+
+    Raises:
+        UserError: with file and sizes, both without the padding.
+    """
+    for sample in samples:
+        meta = sample.metainfo
+        if "gt_sem_seg" not in sample:
+            continue
+        left, right, top, bottom = meta.get("padding_size", (0, 0, 0, 0))
+        height, width = sample.gt_sem_seg.data.shape[-2:]
+        label_size = (height - top - bottom, width - left - right)
+        if batch_size is not None:
+            image_size = (batch_size[0] - top - bottom, batch_size[1] - left - right)
+        else:
+            image_size = tuple(meta.get("img_shape", label_size)[:2])
+            padding_is_known = "padding_size" in meta
+            if not padding_is_known and label_size[0] >= image_size[0] and label_size[1] >= image_size[1]:
+                continue
+        check_same_size(sample_name(meta), label_size, str(meta.get("img_path")), image_size)
 
 
 def sample_name(meta: dict) -> str:

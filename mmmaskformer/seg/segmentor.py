@@ -14,6 +14,8 @@ from torch import Tensor
 from mmmaskformer.precision import at_least_float32, in_precision_of
 from mmmaskformer.registry import MODELS
 
+from .samples import check_label_sizes
+
 
 @MODELS.register_module()
 class MaskFormerSegmentor(EncoderDecoder):
@@ -46,6 +48,15 @@ class MaskFormerSegmentor(EncoderDecoder):
         inputs = in_precision_of(self.backbone, inputs)
         # Convolutions are up to three times faster with channels last, depthwise ones above all.
         return super().extract_feat(inputs.contiguous(memory_format=torch.channels_last))
+
+    def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
+        """Losses by name of images (B, 3, H, W).
+
+        Raises:
+            UserError: a label map has another size than its image.
+        """
+        check_label_sizes(data_samples, inputs.shape[-2:])
+        return super().loss(inputs, data_samples)
 
     def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
         """Label maps ``pred_sem_seg`` (1, H', W') at original size; ``seg_logits`` too where scores are asked for."""

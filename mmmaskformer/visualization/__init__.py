@@ -4,7 +4,7 @@ from .colours import VOID_COLOUR, complete_palette, distinct_palette, paint, sha
 from .hook import PanelWriterHook
 from .legend import LegendEntry, legend_entries
 from .outputs import MIN_SCORE, Outputs, read_outputs
-from .pictures import draw_overlay, draw_panels, write_png
+from .pictures import draw_overlay, draw_panels, read_picture, write_png
 from .segment_pictures import draw_instances, draw_panoptic, draw_segment_panels
 from .segments import Instances, Segment, SegmentMap, predicted_segments, true_segments
 
@@ -28,6 +28,7 @@ __all__ = [
     "paint",
     "predicted_segments",
     "read_outputs",
+    "read_picture",
     "shades",
     "true_segments",
     "write_png",

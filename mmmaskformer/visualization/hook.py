@@ -8,34 +8,34 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import mmcv
 import numpy as np
 from mmengine import fileio
 from mmengine.hooks import Hook
 from numpy import ndarray
 
-from mmmaskformer.engine.label_maps import image_folder, label_map, png_path
+from mmmaskformer.engine.datasets import OutputNames, color_type
+from mmmaskformer.engine.label_maps import label_map
 from mmmaskformer.panoptic_png import read_panoptic_png
 from mmmaskformer.registry import HOOKS
 
 from .colours import complete_palette
 from .outputs import read_outputs
-from .pictures import draw_panels, write_png
+from .pictures import draw_panels, read_picture, write_png
 from .segment_pictures import draw_segment_panels
 from .segments import SegmentMap, true_segments
 
-SUFFIXES = {"semantic": "", "panoptic": "_panoptic", "instance": "_instances"}
+ENDINGS = {"semantic": ".png", "panoptic": "_panoptic.png", "instance": "_instances.png"}
 
 
 @HOOKS.register_module()
 class PanelWriterHook(Hook):
     """Draws image | truth | prediction of each test image, or an overlay where there is no truth.
 
-    Pictures keep the image's path below the data set's image folder: ``a.png`` shows the semantic prediction of
-    ``a.jpg``, ``a_panoptic.png`` the panoptic one, ``a_instances.png`` the instances; each is there if the model
-    predicts it. Panoptic truth is what the data set (mmdet's CocoPanopticDataset) says about the image, whether or not
-    the pipeline loads it; semantic truth follows from it, or else is what the pipeline loads. Instances are drawn over
-    the image alone.
+    Pictures keep the image's path below its data set's image folder (see :class:`mmmaskformer.engine.OutputNames`):
+    ``a.png`` shows the semantic prediction of ``a.jpg``, ``a_panoptic.png`` the panoptic one, ``a_instances.png`` the
+    instances; each is there if the model predicts it. Panoptic truth is what the data set (mmdet's CocoPanopticDataset)
+    says about the image, whether or not the pipeline loads it; semantic truth follows from it, or else is what the
+    pipeline loads. Instances are drawn over the image alone.
 
     Args:
         out_dir: folder to write to.
@@ -45,9 +45,10 @@ class PanelWriterHook(Hook):
         self.out_dir = Path(out_dir)
 
     def before_test(self, runner: Any) -> None:
-        """Remembers where the images lie, what the classes are called and where the data set keeps which image."""
+        """Decides on names; remembers what the classes are called and where the data set keeps which image."""
         self.dataset = runner.test_dataloader.dataset
-        self.image_dir = image_folder(self.dataset)
+        self.names = OutputNames(self.dataset, list(ENDINGS.values()))
+        self.color_type = color_type(self.dataset)
         self.classes = list(self.dataset.metainfo["classes"])
         self.palette = complete_palette(self.dataset.metainfo.get("palette"), len(self.classes))
         self.place = {}
@@ -57,10 +58,9 @@ class PanelWriterHook(Hook):
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
         """Draws one batch."""
         for sample in outputs:
-            image = mmcv.imfrombytes(fileio.get(sample.img_path), channel_order="rgb")
-            path = png_path(self.out_dir, sample.img_path, self.image_dir)
+            image = read_picture(sample.img_path, self.color_type)
             for kind, picture in self._draw(image, sample).items():
-                write_png(picture, path.with_name(f"{path.stem}{SUFFIXES[kind]}.png"))
+                write_png(picture, self.names.path(self.out_dir, sample.img_path, ENDINGS[kind]))
 
     def _draw(self, image: ndarray, sample: Any) -> dict[str, ndarray]:
         found = read_outputs(sample, len(self.classes))

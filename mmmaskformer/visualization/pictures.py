@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import mmcv
 import numpy as np
+from mmengine import fileio
 from numpy import ndarray
 from PIL import Image
 
@@ -117,6 +119,22 @@ def check_size(name: str, labels: ndarray, image: ndarray) -> None:
     """Refuses a map (H, W) that is not of its image's size (H, W, 3)."""
     if labels.shape != image.shape[:2]:
         raise ValueError(f"the {name} is {labels.shape} but the image is {image.shape[:2]}: (H, W) must agree")
+
+
+def read_picture(path: str | os.PathLike, color_type: str = "color") -> ndarray:
+    """An image file as a model sees it.
+
+    Args:
+        path: the file, which may be behind one of MMEngine's storage backends.
+        color_type: of the transform that loads it for the model; decides on whether the photo's EXIF orientation
+            turns it.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+    """
+    flag = "color" if color_type in ("color", "grayscale") else "color_ignore_orientation"
+    # MMCV changes the order of channels for "color" alone.
+    return np.ascontiguousarray(mmcv.imfrombytes(fileio.get(path), flag=flag)[..., ::-1])
 
 
 def write_png(picture: ndarray, path: str | os.PathLike) -> None:

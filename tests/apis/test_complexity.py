@@ -69,6 +69,8 @@ def test_the_size_is_the_recipes_crop_or_what_testing_makes_of_a_photo():
     assert input_size(apis.load_config(CONFIGS / "maskformer_r101_cityscapes.py")) == (512, 1024)
     detector = apis.load_config("mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py")
     assert input_size(detector) == (800, 1067)
+    detector.test_dataloader.dataset = dict(type="ConcatDataset", datasets=[detector.test_dataloader.dataset])
+    assert input_size(detector) == (800, 1067)
     detector.pop("test_dataloader")
     with pytest.raises(UserError, match="give --size"):
         input_size(detector)

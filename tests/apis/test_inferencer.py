@@ -103,7 +103,8 @@ def test_more_than_256_classes_are_written_with_16_bits(folder: Path, tmp_path: 
     checkpoint = write_checkpoint(tmp_path / "many.pth", folder / "tiny.py", num_classes=300)
     classes = [f"class {index}" for index in range(300)]
     names = {f"{key}.dataset.metainfo.classes": classes for key in ("train_dataloader", "test_dataloader")}
-    result = MaskFormerInferencer(folder / "tiny.py", checkpoint, "cpu", cfg_options=names)(noise(64, 64))
+    options = {**names, "model.decode_head.ignore_index": 65535}
+    result = MaskFormerInferencer(folder / "tiny.py", checkpoint, "cpu", cfg_options=options)(noise(64, 64))
     result.save(tmp_path)
     written = cv2.imread(str(tmp_path / f"{result.name}_labels.png"), cv2.IMREAD_UNCHANGED)
     assert written.dtype == np.uint16 and (written == result.labels).all()

@@ -51,10 +51,21 @@ def test_tta_without_a_pipeline_for_it_is_an_error() -> None:
 
 
 def test_tta_averages_maskformers_scores_unless_the_config_says_otherwise() -> None:
-    cfg = Config({"model": {"type": "A"}, "tta_pipeline": [], "test_dataloader": {"dataset": {"pipeline": [1]}}})
+    data = {"dataset": {"type": "B", "pipeline": [1]}}
+    cfg = Config({"model": {"type": "A"}, "tta_pipeline": [], "test_dataloader": data})
     use_tta(cfg)
     assert cfg.model.to_dict() == {"type": "mmmaskformer.SemanticTTAModel", "module": {"type": "A"}}
     assert cfg.test_dataloader.dataset.pipeline == []
+
+
+def test_tta_reaches_the_data_sets_inside_wrappers() -> None:
+    parts = [{"type": "B", "pipeline": [1]}, {"type": "RepeatDataset", "dataset": {"type": "B", "pipeline": [1]}}]
+    dataset = {"type": "ConcatDataset", "datasets": parts}
+    cfg = Config({"model": {"type": "A"}, "tta_pipeline": [2], "test_dataloader": {"dataset": dataset}})
+    use_tta(cfg)
+    found = cfg.test_dataloader.dataset
+    assert "pipeline" not in found
+    assert [found.datasets[0].pipeline, found.datasets[1].dataset.pipeline] == [[2], [2]]
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,46 @@ def test_images_alone_can_be_tested(folder):
         pipeline=[dict(type="LoadImageFromFile"), dict(type="PackSegInputs")],
     )
     assert len(dataset) == 2 and dataset[0]["inputs"].shape == (3, 20, 30)
+
+
+MASKS = {"metainfo": dict(classes=("background", "cell")), "label_values": (0, 255)}
+
+
+def write_mask(folder, name, *values):
+    Image.fromarray(np.array([values] * 20, np.uint8).repeat(30 // len(values), 1)).save(folder / f"labels/{name}.png")
+
+
+@pytest.mark.parametrize("pipeline", [LOAD, TTA])
+def test_masks_of_0_and_255_are_read_as_two_classes(folder, pipeline):
+    write_mask(folder, "a", 0, 255)
+    sample = build(folder, pipeline=pipeline, **MASKS)[0]["data_samples"]
+    labels = (sample[0] if isinstance(sample, list) else sample).gt_sem_seg.data[0]
+    assert labels.shape == (20, 30)
+    assert (labels[:, :15] == 0).all() and (labels[:, 15:] == 1).all()
+
+
+@pytest.mark.parametrize("value", [1, 128, 254])
+def test_other_values_than_those_of_the_classes_are_refused(folder, value):
+    write_mask(folder, "a", 0, value, 255)
+    with pytest.raises(UserError, match=r"a\.png: values that are none of label_values=\[0, 255\]"):
+        build(folder, **MASKS)[0]
+
+
+def test_values_that_are_void_may_be_beside_those_of_classes(folder):
+    write_mask(folder, "a", 0, 7, 255)
+    labels = build(folder, **{**MASKS, "label_values": (7, 0)})[0]["data_samples"].gt_sem_seg.data
+    assert labels.unique().tolist() == [0, 1, 255]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(label_values=(0, 1, 255)), r"label_values=\[0, 1, 255\] must be 2 different values, one per class"),
+        (dict(label_values=(255, 255)), r"must be 2 different values"),
+        (dict(reduce_zero_label=True), "cannot be combined with reduce_zero_label"),
+        (dict(metainfo=dict(classes=list(map(str, range(255)))), label_values=range(255)), "for up to 254 classes"),
+    ],
+)
+def test_values_that_do_not_fit_the_classes_are_refused(folder, changes, message):
+    with pytest.raises(UserError, match=message):
+        build(folder, **{**MASKS, **changes})

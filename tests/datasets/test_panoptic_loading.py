@@ -102,6 +102,13 @@ def test_boxes_are_the_masks_when_the_json_has_them_wrong(tmp_path):
     assert loaded["gt_bboxes"].tensor[0].tolist() == [1, 2, 3, 8]
 
 
+def test_void_has_the_label_that_it_is_given(folder):
+    usual = LoadPanopticAnnotations()(sample_of(folder))["gt_seg_map"]
+    wide = LoadPanopticAnnotations(void_label=65535)(sample_of(folder))["gt_seg_map"]
+    assert (usual == 255).any()
+    np.testing.assert_array_equal(wide, np.where(usual == 255, 65535, usual))
+
+
 def test_an_image_of_stuff_alone_has_no_instance(folder):
     write_panoptic_png(np.full(SIZE, SKY, np.int32), folder / "panoptic/3.png")
     sample = sample_of(folder)
@@ -127,7 +134,7 @@ def test_a_test_image_without_truth_is_left_alone(folder):
 
 def test_a_png_of_another_size_is_named_with_the_image(folder):
     sample = {**sample_of(folder), "ori_shape": (12, 15)}
-    with pytest.raises(UserError, match=r"3\.png is \(12, 16\) but image .*3\.jpg is \(12, 15\) \(height, width\)"):
+    with pytest.raises(UserError, match=r"3\.png is 12x16 but its image .*3\.jpg is 12x15: .* must have the same size"):
         LoadPanopticAnnotations()(sample)
 
 

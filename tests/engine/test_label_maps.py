@@ -1,5 +1,6 @@
 """Label maps on disk hold the data set's own numbers, in as many bits as they need."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,49 +9,91 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
+from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 from mmengine.structures import PixelData
+from mmseg.datasets import BaseSegDataset
 from mmseg.structures import SegDataSample
 
 from mmmaskformer.engine import LabelMapWriterHook, write_label_map
+from mmmaskformer.errors import UserError
 
 
-def write(out: Path, labels: torch.Tensor, image: str, classes: int, **dataset: object) -> None:
-    """Runs the hook over one predicted image."""
-    dataset = {"metainfo": {"classes": [str(i) for i in range(classes)]}, "data_prefix": {}, **dataset}
+class Images(BaseSegDataset):
+    """Images that are only named, as many classes as asked for."""
+
+    def __init__(self, *images: str, classes: int = 3, folder: str = "", **arguments: object) -> None:
+        self.images = images
+        metainfo = {"classes": [str(i) for i in range(classes)]}
+        super().__init__(metainfo=metainfo, data_prefix=dict(img_path=folder), **arguments)
+
+    def load_data_list(self) -> list[dict]:
+        return [dict(img_path=image) for image in self.images]
+
+
+def write(out: Path, dataset: BaseDataset, labels: torch.Tensor, meta: Sequence[str] = ("reduce_zero_label",)) -> None:
+    """Runs the hook over a data set of whose every image the model has predicted these labels."""
     hook = LabelMapWriterHook(str(out))
-    hook.before_test(SimpleNamespace(test_dataloader=SimpleNamespace(dataset=SimpleNamespace(**dataset))))
-    sample = SegDataSample(metainfo={"img_path": image}, pred_sem_seg=PixelData(data=labels[None]))
-    hook.after_test_iter(None, 0, None, [sample])
+    hook.before_test(SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset)))
+    parts = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
+    for part in parts:
+        known = dict(reduce_zero_label=getattr(part, "reduce_zero_label", False))
+        for index in range(len(part)):
+            info = dict(img_path=part.get_data_info(index)["img_path"], **{key: known[key] for key in meta})
+            sample = SegDataSample(metainfo=info, pred_sem_seg=PixelData(data=labels[None]))
+            hook.after_test_iter(None, 0, None, [sample])
+
+
+def read(path: Path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
 @pytest.mark.parametrize("classes, dtype", [(150, np.uint8), (256, np.uint8), (847, np.uint16)])
 def test_every_label_of_the_data_set_survives(tmp_path: Path, classes: int, dtype: type) -> None:
     labels = torch.arange(classes).reshape(1, -1)
-    write(tmp_path, labels, "data/a.jpg", classes)
-    read = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
-    assert read.dtype == dtype
-    assert (read == labels.numpy()).all()
+    write(tmp_path, Images("data/a.jpg", classes=classes), labels)
+    found = read(tmp_path / "a.png")
+    assert found.dtype == dtype
+    assert (found == labels.numpy()).all()
 
 
-def test_a_data_set_without_its_zero_label_gets_its_numbers_back(tmp_path: Path) -> None:
-    write(tmp_path, torch.arange(150)[None], "a.jpg", 150, reduce_zero_label=True)
-    assert cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED).tolist() == [list(range(1, 151))]
+@pytest.mark.parametrize("meta", [("reduce_zero_label",), ()], ids=["the sample says so", "the data set says so"])
+def test_a_data_set_without_its_zero_label_gets_its_numbers_back(tmp_path: Path, meta: Sequence[str]) -> None:
+    dataset = Images("a.jpg", classes=150, reduce_zero_label=True)
+    write(tmp_path, dataset, torch.arange(150)[None], meta)
+    write(tmp_path / "repeated", RepeatDataset(dataset, 2), torch.arange(150)[None], ())
+    for path in (tmp_path / "a.png", tmp_path / "repeated" / "a.png"):
+        assert read(path).tolist() == [list(range(1, 151))]
+
+
+def test_each_image_gets_the_numbers_of_its_own_data_set(tmp_path: Path) -> None:
+    parts = [Images("a.jpg", reduce_zero_label=True), Images("b.jpg")]
+    dataset = ConcatDataset(parts, ignore_keys="reduce_zero_label")
+    write(tmp_path, dataset, torch.arange(3)[None])
+    assert [read(tmp_path / name).tolist() for name in ("a.png", "b.png")] == [[[1, 2, 3]], [[0, 1, 2]]]
+    with pytest.raises(UserError, match=r"a\.jpg: reduce_zero_label differs .* add 'reduce_zero_label' to meta_keys"):
+        write(tmp_path, dataset, torch.arange(3)[None], meta=())
+
+
+def test_images_of_several_data_sets_overwrite_no_other(tmp_path: Path) -> None:
+    parts = [Images(f"data/{town}/val/0.jpg", folder=f"data/{town}/val") for town in ("bonn", "ulm")]
+    write(tmp_path, ConcatDataset(parts), torch.zeros(2, 2))
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")) == ["bonn/0.png", "ulm/0.png"]
 
 
 def test_folders_below_the_image_folder_are_kept(tmp_path: Path) -> None:
-    write(tmp_path, torch.zeros(2, 2), "data/img/bonn/a.jpg", 3, data_prefix={"img_path": "data/img"})
-    write(tmp_path, torch.zeros(2, 2), "elsewhere/b.jpg", 3, data_prefix={"img_path": "data/img"})
+    write(tmp_path, Images("data/img/bonn/a.jpg", "elsewhere/b.jpg", folder="data/img"), torch.zeros(2, 2))
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")) == ["b.png", "bonn/a.png"]
 
 
 def test_a_detectors_label_maps_are_written_below_mmdets_image_folder(tmp_path: Path) -> None:
-    dataset = SimpleNamespace(metainfo={"classes": ["a", "b"]}, data_prefix={"img": "data/val", "seg": "data/seg"})
+    dataset = Images("data/val/x/a.jpg", classes=2)
+    dataset.data_prefix = {"img": "data/val", "seg": "data/seg"}
     hook = LabelMapWriterHook(str(tmp_path))
     hook.before_test(SimpleNamespace(test_dataloader=SimpleNamespace(dataset=dataset)))
     sample = DetDataSample(metainfo={"img_path": "data/val/x/a.jpg"})
     sample.pred_sem_seg = PixelData(sem_seg=torch.tensor([[[1, 0]]]))
     hook.after_test_iter(None, 0, None, [sample])
-    assert cv2.imread(str(tmp_path / "x" / "a.png"), cv2.IMREAD_UNCHANGED).tolist() == [[1, 0]]
+    assert read(tmp_path / "x" / "a.png").tolist() == [[1, 0]]
 
 
 def test_other_types_of_labels_are_refused(tmp_path: Path) -> None:

@@ -88,3 +88,26 @@ def test_a_crowd_of_things_in_a_sample_is_what_mmdet_calls_no_thing(tmp_path: Pa
     infos[2]["category"] = 4
     with pytest.raises(UserError, match=r"a\.png: segment 3 has category_id 4"):
         segments_of_sample(sample, None, THINGS, None)
+
+
+def test_images_of_one_name_get_pngs_of_their_own(ann_file: Path) -> None:
+    files = ["b.jpg", "b.png", "x/b.jpg"]
+    images = [{"id": number, "file_name": file} for number, file in enumerate(files)]
+    truth = open_truth(rewrite(ann_file, images=images, annotations=[]))
+    assert [truth.png_name(number) for number in range(3)] == ["b_jpg.png", "b_png.png", "x/b.png"]
+
+
+@pytest.mark.parametrize("name", ["../b.jpg", "/tmp/b.jpg", "x/../../b.jpg"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(ann_file: Path, name: str) -> None:
+    images = [{"id": 100, "file_name": name}]
+    with pytest.raises(UserError, match=rf"truth\.json: the file_name {Path(name).with_suffix('.png')} leads out"):
+        open_truth(rewrite(ann_file, images=images, annotations=[]))
+
+
+def test_two_annotations_of_one_png_are_refused(ann_file: Path) -> None:
+    content = json.loads(ann_file.read_text())
+    (annotation,) = content["annotations"]
+    images = [*content["images"], {"id": 101, "file_name": "b.jpg"}]
+    twice = [annotation, {**annotation, "image_id": 101}]
+    with pytest.raises(UserError, match=r"truth\.json: two annotations name the PNG 100\.png"):
+        open_truth(rewrite(ann_file, images=images, annotations=twice))

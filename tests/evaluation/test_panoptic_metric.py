@@ -294,3 +294,19 @@ def test_a_prediction_at_another_size_or_of_another_class_count_is_named(tmp_pat
     sample.pred_panoptic_seg = PixelData(sem_seg=torch.full((1, *scene.truth.shape), 1133))
     with pytest.raises(UserError, match=r"images/100\.jpg: label 133; expected 0\.\.3 \(4 classes\) or VOID \(4\)"):
         evaluate([sample], META, ann_file=ann_file)
+
+
+@pytest.mark.parametrize("by_json", [True, False])
+def test_images_of_two_data_sets_that_would_share_their_truth_are_refused(tmp_path: Path, by_json: bool) -> None:
+    scene = random_scene(5)
+    ann_file = write_truth(tmp_path, [scene])
+    options = dict(ann_file=str(ann_file)) if by_json else dict(seg_prefix=str(tmp_path / "truth"))
+    labels = [scenes.CLASS_OF[info["category_id"]] for info in scene.truth_info]
+    infos = [dict(id=i["id"], category=c, is_thing=bool(scenes.THINGS[c])) for i, c in zip(scene.truth_info, labels)]
+    samples = [sample_of(scene, 100) for _ in range(2)]
+    for folder, sample in zip("ab", samples):
+        paths = dict(img_path=f"{folder}/100.jpg", seg_map_path=f"{folder}/100.png")
+        sample.set_metainfo(dict(segments_info=infos, **paths))
+    with pytest.raises(UserError, match=r"a/100\.(jpg|png) and b/100\.(jpg|png) have the same truth, that of '?100"):
+        evaluate(samples, META, **options)
+    evaluate([samples[0], samples[0]], META, **options)  # as a sampler fills up the last rank

@@ -20,6 +20,8 @@ from tiny_models import (
     values,
 )
 
+from mmmaskformer.errors import UserError
+
 METAS = [dict(img_shape=(64, 64), pad_shape=(64, 64), ori_shape=(64, 64))] * 2
 
 
@@ -74,6 +76,18 @@ def test_a_sample_without_ground_truth_is_named() -> None:
     batch = [SegDataSample(metainfo=dict(img_path="images/a.jpg"))]
     with pytest.raises(ValueError, match=r"images/a\.jpg: no gt_sem_seg"):
         build_head().loss(features(batch=1), batch)
+
+
+HEADS = ["MaskFormerHead", "PerPixelBaselineHead", "PerPixelBaselinePlusHead"]
+
+
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("meta", [dict(padding_size=(0, 0, 0, 0)), {}], ids=["padding recorded", "padding unknown"])
+def test_label_maps_of_another_size_than_the_images_are_refused(kind: str, meta: dict) -> None:
+    names = dict(img_path="photo.jpg", seg_map_path="labels.png")
+    batch = samples(label_maps(28, 64, batch=1), img_shape=(64, 64), **names, **meta)
+    with pytest.raises(UserError, match=r"^labels\.png is 28x64 but its image photo\.jpg is 64x64"):
+        build_head(kind).loss(features(batch=1), batch)
 
 
 def test_a_data_set_with_another_number_of_classes_is_refused() -> None:

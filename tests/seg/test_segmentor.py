@@ -7,6 +7,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.structures import SegDataSample
 from tiny_models import BACKBONE, CLASSES, SEGMENTORS, build_segmentor, head_config, label_maps, samples
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.seg.segmentor import MaskFormerSegmentor, window_starts
 
 TIE = 1e-6
@@ -142,3 +143,23 @@ def test_missing_channels_are_asked_for_where_the_backbone_does_not_report_them(
     del head["in_channels"]
     with pytest.raises(ValueError, match=r"in_channels is missing and ResNet does not report its channels: set"):
         build_segmentor(head=head)
+
+
+FCN = dict(type="mmseg.FCNHead", in_channels=32, in_index=3, channels=8, num_convs=1, num_classes=CLASSES)
+
+
+@pytest.mark.parametrize("head", [head_config(), FCN], ids=["our head", "mmseg's head"])
+@pytest.mark.parametrize("size", [(28, 64), (32, 32)])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_label_maps_of_another_size_than_the_images_are_refused_before_a_loss(
+    head: dict, size: tuple[int, int], batch: int
+) -> None:
+    names = dict(img_path="photo.jpg", seg_map_path="labels.png")
+    with pytest.raises(UserError, match=rf"^labels\.png is {size[0]}x{size[1]} but its image photo\.jpg is 64x64"):
+        build_segmentor(head=head).loss(images(64, 64, batch), samples(label_maps(*size, batch), **names))
+
+
+def test_sizes_are_those_before_the_padding() -> None:
+    padded = dict(padding_size=(0, 14, 0, 4), img_path="photo.jpg", seg_map_path="labels.png")
+    with pytest.raises(UserError, match=r"^labels\.png is 56x50 but its image photo\.jpg is 60x50"):
+        build_segmentor().loss(images(64, 64), samples(label_maps(60, 64, 1), **padded))

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
-from mmmaskformer.visualization import distinct_palette, draw_overlay, draw_panels, legend_entries, paint, write_png
+from mmmaskformer.visualization import (
+    distinct_palette,
+    draw_overlay,
+    draw_panels,
+    legend_entries,
+    paint,
+    read_picture,
+    write_png,
+)
 from mmmaskformer.visualization.legend import draw_legend, font, percent, shorten
 
 CLASSES = ("road", "sky", "a name so long that it does not fit into any legend of a small picture")
@@ -109,3 +118,13 @@ def test_a_picture_is_written_whole_and_alone(tmp_path) -> None:
     write_png(picture, tmp_path / "new" / "a.png")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
     assert (np.asarray(Image.open(tmp_path / "new" / "a.png")) == picture).all()
+
+
+@pytest.mark.parametrize("color_type", ["color", "color_ignore_orientation", "unchanged"])
+def test_a_photo_is_read_as_the_model_sees_it(tmp_path, color_type):
+    exif = Image.Exif()
+    exif[274] = 6  # turned by 90 degrees
+    ramp = np.arange(60, dtype=np.uint8)[None, :, None] * np.array([4, 2, 1], np.uint8) + np.zeros((40, 1, 1), np.uint8)
+    Image.fromarray(ramp).save(tmp_path / "a.jpg", exif=exif)
+    seen = LoadImageFromFile(color_type=color_type)({"img_path": str(tmp_path / "a.jpg")})["img"]
+    assert np.array_equal(read_picture(tmp_path / "a.jpg", color_type), seen[..., ::-1])

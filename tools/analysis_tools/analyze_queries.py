@@ -23,9 +23,10 @@ from mmmaskformer.apis import arguments
 from mmmaskformer.apis.inferencer import class_names, find_device
 from mmmaskformer.apis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.datasets.progress import with_progress
+from mmmaskformer.engine.datasets import color_type
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.files import atomic_open
-from mmmaskformer.visualization import write_png
+from mmmaskformer.visualization import read_picture, write_png
 from mmmaskformer.visualization.colours import blend
 from mmmaskformer.visualization.legend import draw_title
 from mmmaskformer.visualization.pictures import centred
@@ -158,7 +159,7 @@ def draw_queries(
         panels = []
         for index in statistics.best_images(query, most):
             sample = dataset[index]
-            image = mmcv.imread(sample["data_samples"].img_path, channel_order="rgb")
+            image = read_picture(sample["data_samples"].img_path, color_type(dataset))
             image = mmcv.imresize(image, (PANEL, round(PANEL * image.shape[0] / image.shape[1])))
             probability = query_mask(model, pseudo_collate([sample]), query, image.shape[:2]).cpu().numpy()
             label = int(statistics.labels[index][query])

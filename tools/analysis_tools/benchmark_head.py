@@ -26,6 +26,7 @@ import mmmaskformer  # noqa: F401  (makes mmseg importable without compiled ops)
 from mmmaskformer.apis.measure import peak_megabytes
 from mmmaskformer.checkpoint import to_mmseg_head
 from mmmaskformer.files import atomic_open
+from mmmaskformer.labels import default_void
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 CHANNELS = (256, 512, 1024, 2048)  # a ResNet-50's stages
@@ -38,7 +39,8 @@ SIDES = ("ours", "mmseg")
 def build_ours(num_classes: int, channels: tuple[int, ...] = CHANNELS) -> torch.nn.Module:
     """Our head in the paper's size."""
     torch.manual_seed(0)
-    return MODELS.build(dict(type="mmmaskformer.MaskFormerHead", in_channels=list(channels), num_classes=num_classes))
+    head = dict(in_channels=list(channels), num_classes=num_classes, ignore_index=default_void(num_classes))
+    return MODELS.build(dict(type="mmmaskformer.MaskFormerHead", **head))
 
 
 def build_heads(num_classes: int, device: torch.device) -> dict[str, torch.nn.Module]:
