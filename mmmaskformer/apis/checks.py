@@ -19,13 +19,15 @@ from mmmaskformer.errors import UserError
 POSITIVE = {
     "batch_size", "channels", "crop_size", "embed_dims", "feat_channels", "feedforward_channels", "in_channels",
     "mask_dim", "max_epochs", "max_iters", "max_per_image", "num_classes", "num_heads", "num_queries",
-    "out_channels", "size", "size_divisor", "stride", "val_interval",
+    "out_channels", "scale", "size", "size_divisor", "stride", "val_interval",
 }  # fmt: skip
 NOT_NEGATIVE = {
     "num_layers", "num_workers", "lr", "weight_decay", "dropout", "num_things_classes", "num_stuff_classes",
 }  # fmt: skip
 # Resize takes -1 for "as long as the other side makes it".
 MINUS_ONE_MEANS_FREE = {"scale"}
+# Pixels where they are whole numbers; some transforms take factors instead, which are floats (InstaBoost, RandomCrop).
+MAY_BE_FACTORS = {"scale", "crop_size"}
 LISTED = 3
 
 
@@ -38,14 +40,20 @@ def check_sizes(cfg: Config) -> None:
     for key in ("model", "tta_model", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg"):
         for owner, where in walk(cfg.get(key), key):
             for name, value in owner.items():
-                least = 1 if name in POSITIVE else 0 if name in NOT_NEGATIVE else None
-                if name in MINUS_ONE_MEANS_FREE:
-                    least = 1
-                if least is None:
-                    continue
-                for number in _numbers(value):
-                    if number < least and not (name in MINUS_ONE_MEANS_FREE and number == -1):
-                        raise UserError(f"{where}.{name} is {value}: must be at least {least}")
+                for number in _numbers(value) if name in POSITIVE | NOT_NEGATIVE else ():
+                    expected = _expectation(name, number)
+                    if expected:
+                        raise UserError(f"{where}.{name} is {value}: must be {expected}")
+
+
+def _expectation(name: str, number: float) -> str:
+    """What a number under this name must be and is not; empty where it is right."""
+    if name in MINUS_ONE_MEANS_FREE and number == -1:
+        return ""
+    if name in MAY_BE_FACTORS and isinstance(number, float):
+        return "" if number > 0 else "more than 0"
+    least = 1 if name in POSITIVE else 0
+    return "" if number >= least else f"at least {least}"
 
 
 def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:

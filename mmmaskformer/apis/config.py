@@ -72,7 +72,7 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
     A Runner builds the model before any data set, and a base config's ``num_classes = len(classes)`` is not computed
     again when a child changes ``classes``; here a data set's class names are the one place that says how many there
     are, and its ``thing_classes`` and ``stuff_classes`` how many of each. Class weights that are all equal, and output
-    channels, follow.
+    channels, follow. A model without such heads, or with a text encoder that brings its own classes, is left alone.
 
     Args:
         cfg: The config.
@@ -82,6 +82,29 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
         UserError: Two of the data sets disagree, things and stuff do not add up, or class weights are given one by one
             for another number of classes.
     """
+    model = cfg.get("model") or {}
+    # The classes of an open-vocabulary model are those of its text encoder, whatever a data set has.
+    if "text_encoder" in model or all(model.get(key) is None for key in HEADS + PANOPTIC_HEADS):
+        return
+    counts = _common_counts(cfg, dataloaders)
+    if counts is None:
+        return
+    for key in HEADS:
+        for head in as_list(model.get(key)):
+            _set_num_classes(head, f"model.{key}", counts)
+    for key in PANOPTIC_HEADS:
+        if model.get(key) is not None:
+            _set_things_and_stuff(model[key], f"model.{key}", counts)
+
+
+def as_list(heads: Any) -> list:
+    """The heads of a key that may hold one, several in a row (mmseg's cascades) or none."""
+    if heads is None:
+        return []
+    return list(heads) if isinstance(heads, list | tuple) else [heads]
+
+
+def _common_counts(cfg: Config, dataloaders: Sequence[str]) -> ClassCounts | None:
     counts: ClassCounts | None = None
     for key in dataloaders:
         for dataset in iterate_datasets(cfg.get(key)):
@@ -95,17 +118,7 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
                     f"{counts.source} has {counts}, but {here.source} has {here}: "
                     "give both data sets the same metainfo=dict(classes=...)"
                 )
-    model = cfg.get("model")
-    if counts is None or model is None:
-        return
-    for key in HEADS:
-        heads = model.get(key)
-        for head in heads if isinstance(heads, list | tuple) else [heads]:
-            if head is not None:
-                _set_num_classes(head, f"model.{key}", counts)
-    for key in PANOPTIC_HEADS:
-        if model.get(key) is not None:
-            _set_things_and_stuff(model[key], f"model.{key}", counts)
+    return counts
 
 
 def _differ(one: ClassCounts, other: ClassCounts) -> bool:

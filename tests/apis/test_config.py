@@ -100,6 +100,21 @@ def test_two_data_sets_that_disagree_are_both_named() -> None:
         sync_dataset_meta(cfg, ["train_dataloader", "val_dataloader"])
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"bbox_head": {"type": "ATSSVLFusionHead", "num_classes": 80}},
+        {"text_encoder": {"dataset_name": "voc"}, "decode_head": {"type": "SideAdapterCLIPHead", "num_classes": 20}},
+    ],
+    ids=["a detector without masks", "an open vocabulary"],
+)
+def test_a_model_whose_classes_do_not_follow_the_data_is_left_alone(model: dict) -> None:
+    cfg = Config({"train_dataloader": {"dataset": custom("road", "sky")}, "val_dataloader": {"dataset": CITIES}})
+    cfg.model = model
+    sync_dataset_meta(cfg, ["train_dataloader", "val_dataloader"])
+    assert cfg.model.to_dict() == model
+
+
 def test_a_data_set_that_is_not_used_does_not_matter() -> None:
     cfg = make(custom("road", "sky"), {"num_classes": 2}, val_dataloader={"dataset": CITIES})
     sync_dataset_meta(cfg, ["train_dataloader"])
