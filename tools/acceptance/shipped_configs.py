@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import logging
-import os
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -74,7 +75,6 @@ def prepare() -> None:
     import mmmaskformer  # noqa: F401 (before mmseg and mmdet)
 
     logging.disable(logging.WARNING)
-    sys.stdout = open(os.devnull, "w")  # where MMEngine prints before there is a Runner
     for package in PACKAGES:
         importlib.import_module(f"{package}.utils").register_all_modules(init_default_scope=False)
 
@@ -93,7 +93,8 @@ def check(name: str) -> Outcome:
         return Outcome(name, "fragment")
     for purpose in (for_training, for_testing):
         try:
-            purpose(name)
+            with redirect_stdout(io.StringIO()):  # to which MMEngine logs before there is a Runner
+                purpose(name)
         except Exception as error:  # whatever it is, a user of this config would see it
             return Outcome(name, "refused", f"{purpose.__name__.replace('_', ' ')}: {one_line(error)}")
     return Outcome(name, "accepted")
