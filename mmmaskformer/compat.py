@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from .errors import UserError
 from .files import atomic_open
+from .runner_checks import check_data_in_every_runner
 
 NO_MMCV = (
     "mmmaskformer needs mmcv, in one of two forms that must not be installed together: "
@@ -196,5 +197,6 @@ def install() -> None:
     allow_mmengine_checkpoints()
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
+    check_data_in_every_runner()
     name_files_that_cannot_be_read()
     name_configs_of_packages()

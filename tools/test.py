@@ -31,6 +31,7 @@ def main() -> None:
     apis.check_checkpoint_exists(args.checkpoint, "checkpoint")
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, ["test_dataloader"])
+    apis.check_categories(cfg, ["test_dataloader"])
     apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     cfg.load_from = args.checkpoint
     cfg.resume = False

@@ -33,6 +33,7 @@ def main() -> None:
     cfg.load_from, cfg.resume = None, False
     check_outputs(cfg, args.model)
     apis.check_data_paths(cfg, ["test_dataloader"])
+    apis.check_categories(cfg, ["test_dataloader"])
     if args.out:
         apis.write_predictions(cfg, args.out)
     if args.show_dir:

@@ -37,6 +37,7 @@ def main() -> None:
     used = ("train_dataloader", "val_dataloader")
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, used)
+    apis.check_categories(cfg, used)
     apis.sync_dataset_meta(cfg, used)
     apis.resume_from(cfg, args.resume)
     if cfg.get("load_from"):

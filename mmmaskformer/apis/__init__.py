@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .checks import check_checkpoint_exists, check_checkpoint_fits, check_data_paths, check_sizes
+from .checks import check_categories, check_checkpoint_exists, check_checkpoint_fits, check_data_paths, check_sizes
 from .config import load_config, sync_dataset_meta
 from .outputs import choose_outputs, draw_predictions, write_predictions
 from .running import bare_model, prepare_for_device, resume_from, use_amp, use_tta
@@ -10,6 +10,7 @@ from .running import bare_model, prepare_for_device, resume_from, use_amp, use_t
 __all__ = [
     "MaskFormerInferencer",
     "bare_model",
+    "check_categories",
     "check_checkpoint_exists",
     "check_checkpoint_fits",
     "check_data_paths",

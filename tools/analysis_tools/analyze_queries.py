@@ -60,6 +60,7 @@ def main() -> None:
     apis.check_checkpoint_exists(args.checkpoint, "checkpoint")
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, ["test_dataloader"])
+    apis.check_categories(cfg, ["test_dataloader"])
     apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     model, loader, classes, palette = build(cfg, args.checkpoint)
     statistics = query_statistics(model, with_progress(loader, "predicting", total=len(loader)))
