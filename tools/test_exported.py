@@ -30,6 +30,8 @@ def main() -> None:
     args = parse_args()
     cfg = apis.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
+    apis.check_work_dir(cfg)
+    apis.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
     cfg.load_from, cfg.resume = None, False
     check_outputs(cfg, args.model)
     apis.check_data_paths(cfg, ["test_dataloader"])

@@ -34,6 +34,7 @@ def main() -> None:
     arguments.set_local_rank(args)
     cfg = apis.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
+    apis.check_work_dir(cfg)
     used = ("train_dataloader", "val_dataloader")
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, used)

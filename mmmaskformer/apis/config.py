@@ -38,7 +38,7 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     path = shipped_config(str(path)) if "::" in str(path) else Path(path)
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise UserError(f"config file {path} does not exist{suggest(path.name, beside)}")
+        raise UserError(f"config file {path} does not exist{suggest(path.name, beside, _stem)}")
     try:
         cfg = Config.fromfile(path)
     except (ConfigParsingError, SyntaxError, FileNotFoundError, KeyError) as error:
@@ -50,6 +50,11 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     cfg.setdefault("work_dir", str(Path("work_dirs") / path.stem))
     init_default_scope(cfg.get("default_scope", "mmseg"))
     return cfg
+
+
+def _stem(name: str) -> str:
+    """Of a config file's name: all end with ``.py``, which would make any two alike."""
+    return name.removesuffix(".py")
 
 
 def shipped_config(name: str) -> Path:

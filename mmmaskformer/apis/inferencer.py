@@ -20,9 +20,9 @@ from torch import nn
 from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.apis.config import load_config, sync_dataset_meta
 from mmmaskformer.apis.dataset_info import dataset_classes, dataset_type, iterate_datasets
-from mmmaskformer.apis.images import ImageSource, check_decodable, list_images, output_names
+from mmmaskformer.apis.images import ImageSource, check_decodable, check_outputs, list_images, output_names
 from mmmaskformer.apis.outputs import choose_outputs
-from mmmaskformer.apis.results import SegmentationResult
+from mmmaskformer.apis.results import SegmentationResult, image_outputs
 from mmmaskformer.errors import UserError
 from mmmaskformer.visualization import complete_palette, read_outputs
 
@@ -117,10 +117,17 @@ class MaskFormerInferencer:
                 default the error is raised.
 
         Returns:
-            One result for a file or an array, else a list.
+            One result for a file or an array. Else a list with one for each of ``inputs``, in order and also where a
+            file is given twice; a folder stands for its images.
+
+        Raises:
+            UserError: an input is no image, or results would be written over one.
         """
+        images = list_images(inputs, leave_out=out_dir)
+        if out_dir is not None:
+            check_outputs(images, image_outputs(out_dir, output_names(images)))
         results = []
-        for result in self.iterate(inputs, batch_size, on_error):
+        for result in self.iterate(images, batch_size, on_error):
             if out_dir is not None:
                 result.save(out_dir)
             results.append(result)

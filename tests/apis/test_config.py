@@ -41,6 +41,13 @@ def test_a_missing_config_is_named_with_close_names(tmp_path: Path) -> None:
         load_config(tmp_path / "fcn_tinny.py")
 
 
+def test_a_config_whose_name_is_like_no_other_has_no_close_names(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"upernet\.py does not exist$"):
+        load_config(tmp_path / "upernet.py")
+    with pytest.raises(UserError, match=r"fcn_tiny does not exist; did you mean fcn_tiny\.py\?$"):
+        load_config(tmp_path / "fcn_tiny")
+
+
 @pytest.mark.parametrize("text", ["model = dict(", "_base_ = 'nowhere.py'"], ids=["syntax", "base"])
 def test_a_config_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.py"

@@ -168,5 +168,7 @@ def test_users_mistakes_are_named(
     line = fails(capsys, "export.py", config, checkpoint, "--outputs", "panoptic", "--out", tmp_path / "out.onnx")
     assert "panoptic output needs a model with a panoptic_head" in line
     assert "is a folder, must be a file" in fails(capsys, "export.py", config, checkpoint, "--out", tmp_path)
+    for read in (checkpoint, config):
+        assert f"--out {read} is the file" in fails(capsys, "export.py", config, checkpoint, "--out", read)
     line = fails(capsys, "export.py", config, panoptic / "tiny.pth", "--out", tmp_path / "out.onnx")
     assert "checkpoint" in line and sorted(path.name for path in tmp_path.iterdir()) == ["half.onnx"]

@@ -57,6 +57,7 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_instance("mmengine", log_level="WARNING")
     cfg = apis.load_config(args.config, args.cfg_options)
+    apis.check_output_folders(cfg, {"--out-dir": args.out_dir})
     apis.check_checkpoint_exists(args.checkpoint, "checkpoint")
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, ["test_dataloader"])
