@@ -64,7 +64,12 @@ def main() -> None:
     )
     print(f"wrote {out}: {', '.join(description['outputs'])}")
     for kind, difference in differences.items():
-        print(f"{kind}: {difference.differing} of {difference.pixels} pixels differ from PyTorch's")
+        if difference.pixels:
+            print(f"{kind}: {difference.differing} of {difference.pixels} pixels differ from PyTorch's")
+        if difference.score is not None:
+            print(f"{kind}: scores differ from PyTorch's by {difference.score:.1e} at most")
+        if difference.example:
+            print(f"{kind}: {difference.example}")
 
 
 if __name__ == "__main__":

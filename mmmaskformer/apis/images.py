@@ -65,8 +65,8 @@ def _expand(item: ImageSource, leave_out: Path | None) -> list[Path | np.ndarray
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
         if leave_out == path.resolve():
             raise UserError(
-                f"folder {path} is searched for images and cannot take the results: a second run would take the pictures "
-                "of the first for images; choose another folder for results"
+                f"folder {path} is searched for images and cannot take the results: a second run would take "
+                "pictures of the first for images; choose another folder for results"
             )
         if leave_out is not None and leave_out.is_relative_to(path.resolve()):
             found = [p for p in found if not p.resolve().is_relative_to(leave_out)]

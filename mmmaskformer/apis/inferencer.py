@@ -162,7 +162,7 @@ class MaskFormerInferencer:
         waiting: list[tuple[Path | ndarray, str, dict]] = []
         for image, name in zip(images, names):
             try:
-                sample = self._prepare(image, name)
+                sample = self.prepare(image, name)
             except UserError as error:
                 if on_error is None:
                     raise
@@ -178,7 +178,19 @@ class MaskFormerInferencer:
         if waiting:
             yield from self._predict(waiting)
 
-    def _prepare(self, image: Path | ndarray, name: str) -> dict:
+    def prepare(self, image: Path | ndarray, name: str = "") -> dict:
+        """One image through the config's test pipeline.
+
+        Args:
+            image: a file, or an array (H, W, 3) uint8 BGR.
+            name: of an array, in place of a path.
+
+        Returns:
+            ``inputs`` and ``data_samples``, as the model's data preprocessor takes them.
+
+        Raises:
+            UserError: the file is cut short.
+        """
         if isinstance(image, np.ndarray):
             return self._from_array(dict(img=image, img_path=name, seg_fields=[], reduce_zero_label=False))
         check_decodable(image)
