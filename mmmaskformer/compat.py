@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from .errors import UserError
 from .files import atomic_open
+from .runner_checks import check_data_in_every_runner
 
 NO_MMCV = (
     "mmmaskformer needs mmcv, in one of two forms that must not be installed together: "
@@ -249,6 +250,7 @@ def install() -> None:
     read_checkpoints_as_data()
     write_checkpoints_atomically()
     check_dataset_meta_in_every_runner()
+    check_data_in_every_runner()
     name_files_that_cannot_be_read()
     check_pairs_when_loaded()
     check_class_names_of_every_dataset()

@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,12 +65,22 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
-def suggest(name: str, known: list[str]) -> str:
-    """The names in ``known`` that are close to ``name``, as half a sentence to append; empty where none is."""
-    # Users mistype the name or leave out the scope, so both are compared without it.
-    by_bare_name = {candidate.rpartition(".")[2]: candidate for candidate in known}
-    close = difflib.get_close_matches(name.rpartition(".")[2], by_bare_name, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(by_bare_name[bare] for bare in close)}?" if close else ""
+def suggest(name: str, known: Iterable[str], part: Callable[[str], str] = str) -> str:
+    """The names in ``known`` that are close to ``name``, as half a sentence to append; empty where none is.
+
+    Args:
+        name: what the user wrote.
+        known: what there is.
+        part: the part of a name that is compared, the whole by default. Small and capital letters count as the same.
+    """
+    by_part = {part(candidate).casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(part(name).casefold(), by_part, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(by_part[key] for key in close)}?" if close else ""
+
+
+def bare_type(name: str) -> str:
+    """A type's name without its scope, which users leave out or get wrong."""
+    return name.rpartition(".")[2]
 
 
 def _explain_unknown_type(text: str) -> str | None:
@@ -90,7 +100,7 @@ def _explain_unknown_type(text: str) -> str | None:
                 known += [prefix + name for name in registry.module_dict]
                 pending += registry.children.values()
     name = found[1].strip("\"'")
-    return f"no {found[2]} has the type '{name}'{suggest(name, known)}"
+    return f"no {found[2]} has the type '{name}'{suggest(name, known, bare_type)}"
 
 
 def _innermost_file(error: BaseException) -> Path:

@@ -4,6 +4,10 @@
 scope's name and then the ``locations`` of the registry that is asked.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import METRICS as MMENGINE_METRICS
@@ -15,6 +19,24 @@ from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import Registry
 
 SCOPE = "mmmaskformer"
+
+
+def class_in_config(registry: Registry, config: Mapping) -> type | None:
+    """The class that a component's config names.
+
+    Args:
+        registry: MMEngine's root registry of such components.
+        config: with a ``type``, a name or a class, and perhaps a ``_scope_``.
+
+    Returns:
+        The class; None where the config has no type or the registry does not know it.
+    """
+    kind = config.get("type")
+    if not isinstance(kind, str):
+        return kind
+    with registry.switch_scope_and_registry(config.get("_scope_")) as scoped:
+        return scoped.get(kind)
+
 
 MODELS = Registry(
     "model",

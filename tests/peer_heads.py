@@ -20,6 +20,11 @@ OUR_LAYERS = dict(num_heads=4, feedforward_channels=64, dropout=0.0)
 
 
 def build_peer(kind: str, in_channels: list[int], classes: int, **changes: Any) -> nn.Module:
+    """The head of :func:`peer_config`."""
+    return MODELS.build(ConfigDict(peer_config(kind, in_channels, classes, **changes)))
+
+
+def peer_config(kind: str, in_channels: list[int], classes: int, **changes: Any) -> dict:
     """ "mmseg" or "mmdet"'s head; ``changes`` are what the two call by other names."""
     costs = [
         dict(type="mmdet.ClassificationCost", weight=1.0),
@@ -51,7 +56,7 @@ def build_peer(kind: str, in_channels: list[int], classes: int, **changes: Any) 
             sampler=dict(type="mmdet.MaskPseudoSampler"),
         ),
     )
-    return MODELS.build(ConfigDict({**config, **changes}))
+    return {**config, **changes}
 
 
 def assert_same_step(

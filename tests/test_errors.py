@@ -6,7 +6,7 @@ import pytest
 from mmengine.registry import MODELS, init_default_scope
 from torch.utils.data import DataLoader, Dataset
 
-from mmmaskformer.errors import UserError, explain, one_line_errors
+from mmmaskformer.errors import UserError, bare_type, explain, one_line_errors, suggest
 
 
 class Unreadable(Dataset):
@@ -27,6 +27,23 @@ def test_an_unknown_type_comes_with_close_names() -> None:
     init_default_scope("mmseg")
     error = caught(lambda: MODELS.build({"type": "mmseg.FCNHed"}))
     assert explain(error) == "no model has the type 'mmseg.FCNHed'; did you mean FCNHead or FPNHead or mmdet.FCOSHead?"
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "close"),
+    [
+        ("Person", ["person", "car"], "; did you mean person?"),
+        ("no.5 bus", ["no.5 bas", "other.5 bus"], "; did you mean no.5 bas or other.5 bus?"),
+        ("zzz.py", ["maskformer_r101c_cityscapes.py"], ""),
+        ("zzz", [], ""),
+    ],
+)
+def test_whole_names_are_compared(name: str, known: list[str], close: str) -> None:
+    assert suggest(name, known) == close
+
+
+def test_types_are_compared_without_their_scope() -> None:
+    assert suggest("mmseg.FPNN", ["mmdet.FPN"], bare_type) == "; did you mean mmdet.FPN?"
 
 
 def test_a_wrong_key_for_a_class_is_a_user_error() -> None:

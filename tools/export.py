@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmmaskformer.apis import arguments, load_config
-from mmmaskformer.apis.images import list_images
+from mmmaskformer.apis import arguments, check_is_no_input, load_config
+from mmmaskformer.apis.images import list_images, without_repeats
 from mmmaskformer.apis.outputs import OUTPUTS
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.export import FORMATS, OPSET, Shape, export_model
@@ -49,6 +49,8 @@ def main() -> None:
     out = args.out or Path(args.checkpoint).with_suffix(FORMATS[args.format])
     if out.is_dir():
         raise UserError(f"--out {out} is a folder, must be a file")
+    images = list_images(args.verify) if args.verify else []
+    check_is_no_input(out, "--out", [args.config, args.checkpoint, *images])
     description, differences = export_model(
         load_config(args.config, args.cfg_options),
         args.checkpoint,
@@ -58,11 +60,16 @@ def main() -> None:
         scores=args.scores,
         shape=Shape(args.batch_size, tuple(args.size) if args.size else None),
         opset=args.opset,
-        verify_on=list_images(args.verify) if args.verify else (),
+        verify_on=without_repeats(images),
     )
     print(f"wrote {out}: {', '.join(description['outputs'])}")
     for kind, difference in differences.items():
-        print(f"{kind}: {difference.differing} of {difference.pixels} pixels differ from PyTorch's")
+        if difference.pixels:
+            print(f"{kind}: {difference.differing} of {difference.pixels} pixels differ from PyTorch's")
+        if difference.score is not None:
+            print(f"{kind}: scores differ from PyTorch's by {difference.score:.1e} at most")
+        if difference.example:
+            print(f"{kind}: {difference.example}")
 
 
 if __name__ == "__main__":

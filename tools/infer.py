@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import MMLogger
 
-from mmmaskformer.apis import arguments
-from mmmaskformer.apis.images import list_images
+from mmmaskformer.apis import arguments, check_is_no_file
+from mmmaskformer.apis.images import check_outputs, list_images, output_names, without_repeats
 from mmmaskformer.apis.inferencer import MaskFormerInferencer
 from mmmaskformer.apis.outputs import OUTPUTS
-from mmmaskformer.apis.results import SegmentationResult
+from mmmaskformer.apis.results import SegmentationResult, image_outputs
 from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.visualization import MIN_SCORE
@@ -59,9 +59,9 @@ def main() -> None:
     args = parse_args()
     MMLogger.get_instance("mmengine", log_level="WARNING")
     out_dir = Path(args.out_dir)
-    if out_dir.exists() and not out_dir.is_dir():
-        raise UserError(f"--out-dir {out_dir} is a file, must be a folder")
-    images = list_images(args.images, leave_out=out_dir)
+    check_is_no_file(out_dir, "--out-dir")
+    images = without_repeats(list_images(args.images, leave_out=out_dir))
+    check_outputs(images, image_outputs(out_dir, output_names(images)))
     inferencer = MaskFormerInferencer(
         args.config, args.checkpoint, args.device, outputs=args.outputs, cfg_options=args.cfg_options
     )

@@ -28,9 +28,12 @@ def main() -> None:
     arguments.set_local_rank(args)
     cfg = apis.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
+    apis.check_work_dir(cfg)
+    apis.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
     apis.check_checkpoint_exists(args.checkpoint, "checkpoint")
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, ["test_dataloader"])
+    apis.check_categories(cfg, ["test_dataloader"])
     apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     cfg.load_from = args.checkpoint
     cfg.resume = False

@@ -30,9 +30,12 @@ def main() -> None:
     args = parse_args()
     cfg = apis.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
+    apis.check_work_dir(cfg)
+    apis.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
     cfg.load_from, cfg.resume = None, False
     check_outputs(cfg, args.model)
     apis.check_data_paths(cfg, ["test_dataloader"])
+    apis.check_categories(cfg, ["test_dataloader"])
     if args.out:
         apis.write_predictions(cfg, args.out)
     if args.show_dir:

@@ -34,9 +34,11 @@ def main() -> None:
     arguments.set_local_rank(args)
     cfg = apis.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
+    apis.check_work_dir(cfg)
     used = ("train_dataloader", "val_dataloader")
     apis.check_sizes(cfg)
     apis.check_data_paths(cfg, used)
+    apis.check_categories(cfg, used)
     apis.sync_dataset_meta(cfg, used)
     apis.resume_from(cfg, args.resume)
     if cfg.get("load_from"):

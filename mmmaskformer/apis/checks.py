@@ -8,25 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import METRICS
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
-from mmmaskformer.apis.config import walk
-from mmmaskformer.apis.dataset_info import dataset_type, iterate_datasets
+from mmmaskformer.apis.config import as_list, walk
+from mmmaskformer.apis.dataset_info import dataset_metainfo, dataset_type, iterate_datasets
+from mmmaskformer.categories import check_class_names, matches_by_name
 from mmmaskformer.errors import UserError
+from mmmaskformer.registry import class_in_config
 
 # Sizes and counts that mean nothing at zero or below, wherever in a config they stand.
 POSITIVE = {
     "batch_size", "channels", "crop_size", "embed_dims", "feat_channels", "feedforward_channels", "in_channels",
     "mask_dim", "max_epochs", "max_iters", "max_per_image", "num_classes", "num_heads", "num_queries",
-    "out_channels", "size", "size_divisor", "stride", "val_interval",
+    "out_channels", "scale", "size", "size_divisor", "stride", "val_interval",
 }  # fmt: skip
 NOT_NEGATIVE = {
     "num_layers", "num_workers", "lr", "weight_decay", "dropout", "num_things_classes", "num_stuff_classes",
 }  # fmt: skip
 # Resize takes -1 for "as long as the other side makes it".
 MINUS_ONE_MEANS_FREE = {"scale"}
+# Pixels where they are whole numbers; some transforms take factors instead, which are floats (InstaBoost, RandomCrop).
+MAY_BE_FACTORS = {"scale", "crop_size"}
 LISTED = 3
+NAMING_METRICS = ("CocoMetric", "CocoPanopticMetric")
 
 
 def check_sizes(cfg: Config) -> None:
@@ -38,14 +44,20 @@ def check_sizes(cfg: Config) -> None:
     for key in ("model", "tta_model", "train_dataloader", "val_dataloader", "test_dataloader", "train_cfg"):
         for owner, where in walk(cfg.get(key), key):
             for name, value in owner.items():
-                least = 1 if name in POSITIVE else 0 if name in NOT_NEGATIVE else None
-                if name in MINUS_ONE_MEANS_FREE:
-                    least = 1
-                if least is None:
-                    continue
-                for number in _numbers(value):
-                    if number < least and not (name in MINUS_ONE_MEANS_FREE and number == -1):
-                        raise UserError(f"{where}.{name} is {value}: must be at least {least}")
+                for number in _numbers(value) if name in POSITIVE | NOT_NEGATIVE else ():
+                    expected = _expectation(name, number)
+                    if expected:
+                        raise UserError(f"{where}.{name} is {value}: must be {expected}")
+
+
+def _expectation(name: str, number: float) -> str:
+    """What a number under this name must be and is not; empty where it is right."""
+    if name in MINUS_ONE_MEANS_FREE and number == -1:
+        return ""
+    if name in MAY_BE_FACTORS and isinstance(number, float):
+        return "" if number > 0 else "more than 0"
+    least = 1 if name in POSITIVE else 0
+    return "" if number >= least else f"at least {least}"
 
 
 def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
@@ -75,6 +87,46 @@ def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
                 folder = Path(root, images)
                 if folder.is_dir() and not any(folder.iterdir()):
                     raise UserError(f"{key}.dataset.data_prefix.img_path: the folder {folder} is empty")
+
+
+def check_categories(cfg: Mapping, dataloaders: Sequence[str]) -> None:
+    """Compares class names with the categories of COCO's files that are on this machine.
+
+    This is about mmdet's CocoDataset, CocoPanopticDataset and those derived from them that match names in the same
+    way, and about mmdet's two metrics of these formats. Our own data sets and metrics compare when they load.
+
+    Args:
+        cfg: The config.
+        dataloaders: Keys of the data loaders that are going to be used; the evaluator of each is looked at, too.
+
+    Raises:
+        UserError: With the class that is no category, the file and its categories.
+    """
+    for key in dataloaders:
+        metainfos = []
+        for dataset in iterate_datasets(cfg.get(key)):
+            kind = dataset_type(dataset)
+            if kind is None or not isinstance(kind, type):
+                continue
+            metainfos.append(dataset_metainfo(dataset))
+            path = os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")
+            classes = metainfos[-1].get("classes")
+            if classes is not None and matches_by_name(kind) and os.path.isfile(path):
+                check_class_names(path, classes, f"{key} ({kind.__name__})")
+        if metainfos and metainfos[0].get("classes") is not None:
+            _check_metrics(cfg, key.replace("dataloader", "evaluator"), metainfos[0])
+
+
+def _check_metrics(cfg: Mapping, key: str, metainfo: Mapping) -> None:
+    classes = metainfo["classes"]
+    for metric in as_list(cfg.get(key)):
+        kind, path = class_in_config(METRICS, metric), metric.get("ann_file")
+        name = getattr(kind, "__name__", "")
+        if name not in NAMING_METRICS or metric.get("sort_categories") or not path or not os.path.isfile(path):
+            continue
+        # A file of instances may leave out the stuff behind the things.
+        needed = metainfo.get("thing_classes", classes) if name == "CocoMetric" else classes
+        check_class_names(path, classes, f"{key} ({name})", needed)
 
 
 def check_checkpoint_exists(path: str, option: str) -> None:

@@ -38,7 +38,7 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     path = shipped_config(str(path)) if "::" in str(path) else Path(path)
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise UserError(f"config file {path} does not exist{suggest(path.name, beside)}")
+        raise UserError(f"config file {path} does not exist{suggest(path.name, beside, _stem)}")
     try:
         cfg = Config.fromfile(path)
     except (ConfigParsingError, SyntaxError, FileNotFoundError, KeyError) as error:
@@ -50,6 +50,11 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     cfg.setdefault("work_dir", str(Path("work_dirs") / path.stem))
     init_default_scope(cfg.get("default_scope", "mmseg"))
     return cfg
+
+
+def _stem(name: str) -> str:
+    """Of a config file's name: all end with ``.py``, which would make any two alike."""
+    return name.removesuffix(".py")
 
 
 def shipped_config(name: str) -> Path:
@@ -72,7 +77,7 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
     A Runner builds the model before any data set, and a base config's ``num_classes = len(classes)`` is not computed
     again when a child changes ``classes``; here a data set's class names are the one place that says how many there
     are, and its ``thing_classes`` and ``stuff_classes`` how many of each. Class weights that are all equal, and output
-    channels, follow.
+    channels, follow. A model without such heads, or with a text encoder that brings its own classes, is left alone.
 
     Args:
         cfg: The config.
@@ -82,6 +87,29 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
         UserError: Two of the data sets disagree, things and stuff do not add up, or class weights are given one by one
             for another number of classes.
     """
+    model = cfg.get("model") or {}
+    # The classes of an open-vocabulary model are those of its text encoder, whatever a data set has.
+    if "text_encoder" in model or all(model.get(key) is None for key in HEADS + PANOPTIC_HEADS):
+        return
+    counts = _common_counts(cfg, dataloaders)
+    if counts is None:
+        return
+    for key in HEADS:
+        for head in as_list(model.get(key)):
+            _set_num_classes(head, f"model.{key}", counts)
+    for key in PANOPTIC_HEADS:
+        if model.get(key) is not None:
+            _set_things_and_stuff(model[key], f"model.{key}", counts)
+
+
+def as_list(heads: Any) -> list:
+    """The heads of a key that may hold one, several in a row (mmseg's cascades) or none."""
+    if heads is None:
+        return []
+    return list(heads) if isinstance(heads, list | tuple) else [heads]
+
+
+def _common_counts(cfg: Config, dataloaders: Sequence[str]) -> ClassCounts | None:
     counts: ClassCounts | None = None
     for key in dataloaders:
         for dataset in iterate_datasets(cfg.get(key)):
@@ -95,17 +123,7 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
                     f"{counts.source} has {counts}, but {here.source} has {here}: "
                     "give both data sets the same metainfo=dict(classes=...)"
                 )
-    model = cfg.get("model")
-    if counts is None or model is None:
-        return
-    for key in HEADS:
-        heads = model.get(key)
-        for head in heads if isinstance(heads, list | tuple) else [heads]:
-            if head is not None:
-                _set_num_classes(head, f"model.{key}", counts)
-    for key in PANOPTIC_HEADS:
-        if model.get(key) is not None:
-            _set_things_and_stuff(model[key], f"model.{key}", counts)
+    return counts
 
 
 def _differ(one: ClassCounts, other: ClassCounts) -> bool:

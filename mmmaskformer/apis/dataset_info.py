@@ -11,6 +11,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import DATASETS
 
 from mmmaskformer.errors import UserError
+from mmmaskformer.registry import class_in_config
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,7 @@ def dataset_metainfo(dataset: ConfigDict) -> dict[str, Any]:
 
 def dataset_type(dataset: ConfigDict) -> type | None:
     """The class that a data set's config names, or None where no registry knows it."""
-    if not isinstance(dataset.type, str):
-        return dataset.type
-    with DATASETS.switch_scope_and_registry(dataset.get("_scope_")) as registry:
-        return registry.get(dataset.type)
+    return class_in_config(DATASETS, dataset)
 
 
 def iterate_datasets(dataloader: Mapping | None) -> Iterator[ConfigDict]:

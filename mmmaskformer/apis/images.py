@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,30 +23,34 @@ def list_images(
 
     Args:
         inputs: a file, a folder (searched with its subfolders), an array (H, W, 3), or a sequence of these.
-        leave_out: a folder that is not searched: where results are written, a second run would find pictures.
+        leave_out: the folder of results, which is not searched: a second run would find the pictures of the first.
 
     Returns:
-        Files and arrays in the order given, the files of a folder sorted by path; a file that is named twice is there
-        once.
+        Files and arrays in the order given, one for each that was given, so that results can be paired with them. A
+        folder stands for its files, sorted by path; one that is in it twice, by a link, is there once.
 
     Raises:
-        UserError: a path does not exist, a folder has no image, nothing was given, or an array is no image.
+        UserError: a path does not exist, a folder has no image or is the one of results, nothing was given, or an array
+            is no image.
     """
     if isinstance(inputs, str | os.PathLike) or (isinstance(inputs, np.ndarray) and inputs.ndim < 4):
         inputs = [inputs]
-    images: list[Path | np.ndarray] = []
-    seen = set()
-    for item in inputs:
-        for image in _expand(item, None if leave_out is None else Path(leave_out).resolve()):
-            if isinstance(image, Path):
-                real = os.path.realpath(image)
-                if real in seen:
-                    continue
-                seen.add(real)
-            images.append(image)
+    left_out = None if leave_out is None else Path(leave_out).resolve()
+    images = [image for item in inputs for image in _expand(item, left_out)]
     if not images:
         raise UserError("no images given")
     return images
+
+
+def without_repeats(images: Iterable[Path | np.ndarray]) -> list[Path | np.ndarray]:
+    """The images without files that have come before, under the same or another name."""
+    kept, seen = [], set()
+    for image in images:
+        real = os.path.realpath(image) if isinstance(image, Path) else None
+        if real is None or real not in seen:
+            kept.append(image)
+            seen.add(real)
+    return kept
 
 
 def _expand(item: ImageSource, leave_out: Path | None) -> list[Path | np.ndarray]:
@@ -59,11 +63,16 @@ def _expand(item: ImageSource, leave_out: Path | None) -> list[Path | np.ndarray
     path = Path(item).expanduser()
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-        if leave_out is not None and leave_out != path.resolve():
+        if leave_out == path.resolve():
+            raise UserError(
+                f"folder {path} is searched for images and cannot take the results: a second run would take "
+                "pictures of the first for images; choose another folder for results"
+            )
+        if leave_out is not None and leave_out.is_relative_to(path.resolve()):
             found = [p for p in found if not p.resolve().is_relative_to(leave_out)]
         if not found:
             raise UserError(f"folder {path} holds no image ({' '.join(sorted(SUFFIXES))})")
-        return list(found)
+        return without_repeats(found)
     if not path.is_file():
         raise UserError(f"image {path} does not exist")
     return [path]
@@ -87,7 +96,7 @@ def check_decodable(path: Path) -> None:
 
 
 def output_names(images: Sequence[Path | np.ndarray]) -> list[str]:
-    """A name for what is written about each image, no two alike.
+    """A name for what is written about each image. No two images have the same; a file that comes again keeps its name.
 
     Args:
         images: files and arrays.
@@ -96,8 +105,16 @@ def output_names(images: Sequence[Path | np.ndarray]) -> list[str]:
         The stem of a file; where two files have the same, as many of their folders' names as tell them apart go in
         front, or the suffix behind. Arrays are numbered.
     """
-    names = [f"array_{i:06d}" if isinstance(p, np.ndarray) else p.stem for i, p in enumerate(images)]
-    files = [(index, path) for index, path in enumerate(images) if isinstance(path, Path)]
+    keys = [os.path.abspath(image) if isinstance(image, Path) else index for index, image in enumerate(images)]
+    different = dict(zip(keys, images))
+    names = dict(zip(different, _different_names(different)))
+    return [names[key] for key in keys]
+
+
+def _different_names(images: Mapping[str | int, Path | np.ndarray]) -> list[str]:
+    """Names of images of which none comes twice; the key of an array is its number."""
+    names = [f"array_{key:06d}" if isinstance(image, np.ndarray) else image.stem for key, image in images.items()]
+    files = [(index, path) for index, path in enumerate(images.values()) if isinstance(path, Path)]
     depth = 1
     while (clashing := _repeated(names)) and depth <= max((len(path.resolve().parts) for _, path in files), default=0):
         for index, path in files:
@@ -110,6 +127,22 @@ def output_names(images: Sequence[Path | np.ndarray]) -> list[str]:
     while clashing := _repeated(names):
         names = [f"{name}_{index}" if name.casefold() in clashing else name for index, name in enumerate(names)]
     return names
+
+
+def check_outputs(images: Sequence[Path | np.ndarray], outputs: Iterable[Path]) -> None:
+    """Refuses to write results over images that are read.
+
+    Args:
+        images: files and arrays.
+        outputs: the files to write.
+
+    Raises:
+        UserError: with the first file that is both.
+    """
+    sources = {image.resolve() for image in images if isinstance(image, Path)}
+    for path in outputs:
+        if path.resolve() in sources:
+            raise UserError(f"{path} is one of the images and would be written over: choose another folder for results")
 
 
 def _repeated(names: Sequence[str]) -> set[str]:

@@ -20,9 +20,9 @@ from torch import nn
 from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.apis.config import load_config, sync_dataset_meta
 from mmmaskformer.apis.dataset_info import dataset_classes, dataset_type, iterate_datasets
-from mmmaskformer.apis.images import ImageSource, check_decodable, list_images, output_names
+from mmmaskformer.apis.images import ImageSource, check_decodable, check_outputs, list_images, output_names
 from mmmaskformer.apis.outputs import choose_outputs
-from mmmaskformer.apis.results import SegmentationResult
+from mmmaskformer.apis.results import SegmentationResult, image_outputs
 from mmmaskformer.errors import UserError
 from mmmaskformer.visualization import complete_palette, read_outputs
 
@@ -118,10 +118,17 @@ class MaskFormerInferencer:
                 default the error is raised.
 
         Returns:
-            One result for a file or an array, else a list.
+            One result for a file or an array. Else a list with one for each of ``inputs``, in order and also where a
+            file is given twice; a folder stands for its images.
+
+        Raises:
+            UserError: an input is no image, or results would be written over one.
         """
+        images = list_images(inputs, leave_out=out_dir)
+        if out_dir is not None:
+            check_outputs(images, image_outputs(out_dir, output_names(images)))
         results = []
-        for result in self.iterate(inputs, batch_size, on_error):
+        for result in self.iterate(images, batch_size, on_error):
             if out_dir is not None:
                 result.save(out_dir)
             results.append(result)
@@ -156,7 +163,7 @@ class MaskFormerInferencer:
         waiting: list[tuple[Path | ndarray, str, dict]] = []
         for image, name in zip(images, names):
             try:
-                sample = self._prepare(image, name)
+                sample = self.prepare(image, name)
             except UserError as error:
                 if on_error is None:
                     raise
@@ -172,7 +179,19 @@ class MaskFormerInferencer:
         if waiting:
             yield from self._predict(waiting)
 
-    def _prepare(self, image: Path | ndarray, name: str) -> dict:
+    def prepare(self, image: Path | ndarray, name: str = "") -> dict:
+        """One image through the config's test pipeline.
+
+        Args:
+            image: a file, or an array (H, W, 3) uint8 BGR.
+            name: of an array, in place of a path.
+
+        Returns:
+            ``inputs`` and ``data_samples``, as the model's data preprocessor takes them.
+
+        Raises:
+            UserError: the file is cut short.
+        """
         if isinstance(image, np.ndarray):
             return self._from_array(dict(img=image, img_path=name, seg_fields=[], reduce_zero_label=False))
         check_decodable(image)

@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import METRICS
 
 from mmmaskformer.errors import UserError
+from mmmaskformer.registry import class_in_config
 
 OUTPUTS = ("panoptic", "instance", "semantic")
 
@@ -87,11 +88,7 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
 
 def _class_names(metric: ConfigDict) -> set[str]:
     """Names of a metric's class and of those it is made from; none where no registry knows it."""
-    kind = metric.type
-    if isinstance(kind, str):
-        with METRICS.switch_scope_and_registry(metric.get("_scope_")) as registry:
-            kind = registry.get(kind)
-    return {base.__name__ for base in getattr(kind, "__mro__", ())}
+    return {base.__name__ for base in getattr(class_in_config(METRICS, metric), "__mro__", ())}
 
 
 def _add_hook(cfg: Config, hook: dict) -> None:

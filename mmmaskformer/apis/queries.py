@@ -13,6 +13,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mmmaskformer.batches import recorded_input_size
 from mmmaskformer.errors import UserError
 from mmmaskformer.structures import MaskPredictions
 
@@ -127,7 +128,9 @@ def query_mask(model: BaseModel, batch: dict, query: int, size: tuple[int, int])
         (sample,) = model.test_step(batch)
     logits = found[0].masks_of(0, found[0].mask_embeds[-1, 0, query : query + 1])[None].float()
     meta = sample.metainfo
-    padded, (height, width) = meta.get("batch_input_shape", meta.get("pad_shape")), meta["img_shape"][:2]
+    height, width = meta["img_shape"][:2]
+    # mmseg's data preprocessor records a size only where it pads.
+    padded = recorded_input_size([meta]) or meta.get("pad_shape") or (height, width)
     logits = resize(logits, padded)[..., :height, :width]
     return resize(logits, size)[0, 0].sigmoid()
 

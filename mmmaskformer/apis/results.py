@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,15 @@ from mmmaskformer.files import atomic_open
 from mmmaskformer.panoptic_png import write_panoptic_png
 from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, read_picture, write_png
 
+# What `save` adds to an image's name.
+IMAGE_ENDINGS = ("labels.png", "overlay.png", "panoptic.png", "panoptic_overlay.png", "instances_overlay.png")
 OVERLAYS = {"semantic": "overlay", "panoptic": "panoptic_overlay", "instance": "instances_overlay"}
+
+
+def image_outputs(out_dir: str | os.PathLike, names: Iterable[str]) -> Iterator[Path]:
+    """The image files that :meth:`SegmentationResult.save` may write about images of these names."""
+    for name in names:
+        yield from (Path(out_dir, f"{name}_{ending}") for ending in IMAGE_ENDINGS)
 
 
 @dataclass
@@ -29,7 +38,8 @@ class SegmentationResult:
         classes: name of every class.
         palette: red, green and blue of every class.
         source: the file, or the array that was given.
-        name: for files written about it: unlike that of any other image of the same call.
+        name: for files written about it: unlike that of any other image of the same call. A file that was given twice
+            has two results of one name.
         color_type: how the file was decoded, in the words of MMCV's ``LoadImageFromFile``.
     """
 

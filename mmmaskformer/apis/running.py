@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import find_latest_checkpoint
 from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists
-from mmmaskformer.apis.config import walk
+from mmmaskformer.apis.config import as_list, walk
 from mmmaskformer.apis.dataset_info import iterate_datasets
 from mmmaskformer.engine.distributed import (
     check_gpu_of_this_process,
@@ -21,9 +23,10 @@ from mmmaskformer.engine.distributed import (
     init_cpu_process_group,
 )
 from mmmaskformer.errors import UserError
+from mmmaskformer.registry import class_in_config
 
 CPU_AMP = "mmmaskformer.CPUAmpOptimWrapper"
-OUR_TTA, STOCK_TTA = "mmmaskformer.SemanticTTAModel", ("SegTTAModel", "mmseg.SegTTAModel")
+OUR_TTA = "mmmaskformer.SemanticTTAModel"
 
 
 def use_amp(cfg: Config) -> None:
@@ -116,12 +119,20 @@ def use_tta(cfg: Config) -> None:
     for dataset in iterate_datasets(cfg.test_dataloader):
         dataset.pipeline = cfg.tta_pipeline
     tta_model = cfg.get("tta_model") or dict(type=OUR_TTA)
-    head = cfg.model.get("decode_head") or {}
-    if tta_model["type"] in STOCK_TTA and str(head.get("type")).startswith("mmmaskformer."):
-        # What stands in the runtime that every mmseg config inherits. It takes MaskFormer's probabilities for logits.
+    if _puts_softmax_on_probabilities(tta_model, as_list(cfg.model.get("decode_head"))):
+        # What stands in the runtime that every mmseg config inherits.
         print_log(f"tta_model: {OUR_TTA} in place of {tta_model['type']}, which would put a softmax on probabilities")
         tta_model = {**tta_model, "type": OUR_TTA}
     cfg.model = dict(tta_model, module=cfg.model)
+
+
+def _puts_softmax_on_probabilities(tta_model: Mapping, heads: Sequence[Mapping]) -> bool:
+    from mmseg.models.segmentors import SegTTAModel
+
+    from mmmaskformer.seg.scores import PROBABILITY, score_kind
+
+    head = class_in_config(MODELS, heads[-1]) if heads else None
+    return head is not None and class_in_config(MODELS, tta_model) is SegTTAModel and score_kind(head) == PROBABILITY
 
 
 def bare_model(runner: Runner) -> nn.Module:

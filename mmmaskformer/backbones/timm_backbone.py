@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +18,7 @@ from mmmaskformer.backbones.pretrained import (
     efficientnet_lite0_state,
     timm_state,
 )
+from mmmaskformer.errors import suggest
 from mmmaskformer.registry import MODELS
 
 
@@ -159,8 +159,7 @@ def check_model_name(model_name: str) -> None:
     architecture = model_name.split(".")[0]
     if ":" in model_name or timm.is_model(architecture):
         return
-    close = get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.5)
-    hint = f"; did you mean {', '.join(close)}?" if close else "; timm.list_models() lists them"
+    hint = suggest(architecture, timm.list_models()) or "; timm.list_models() lists them"
     raise ValueError(f"timm has no model {model_name!r}{hint}")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from mmengine import fileio
 
+from mmmaskformer.categories import check_names_are_known
 from mmmaskformer.errors import UserError, suggest
 from mmmaskformer.panoptic_png import ID_LIMIT
 
@@ -76,15 +77,13 @@ def labels_of_categories(panoptic: Mapping, metainfo: Mapping, path: str) -> dic
     """
     classes, things = list(metainfo["classes"]), set(metainfo["thing_classes"])
     names = {category["id"]: category["name"] for category in panoptic["categories"]}
+    check_names_are_known(classes, list(names.values()), path)
     foreign = [name for name in names.values() if name not in classes]
     if foreign:
         raise UserError(
             f"{path}: its categories {_listed(foreign)} ({len(foreign)} of {len(names)}) are none of the "
             f"{len(classes)} classes{suggest(foreign[0], classes)}"
         )
-    absent = [name for name in classes if name not in names.values()]
-    if absent:
-        raise UserError(f"{path} has no category {_listed(absent)}, which metainfo.classes names")
     if list(names.values()) != classes:
         raise UserError(
             f"{path} lists its categories in another order than metainfo.classes"

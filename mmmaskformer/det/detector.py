@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from mmdet.models.detectors import BaseDetector
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
+from mmmaskformer.batches import channels_last
 from mmmaskformer.precision import in_precision_of
 from mmmaskformer.registry import MODELS
+from mmmaskformer.stages import fill_in_stages
 
 
 @MODELS.register_module()
@@ -19,7 +20,8 @@ class MaskFormer(BaseDetector):
 
     Args:
         backbone: config of the backbone.
-        panoptic_head: config of the head; ``in_channels`` may be left out for a backbone that reports its ``channels``.
+        panoptic_head: config of the head; ``in_channels`` may be left out for a backbone that reports its ``channels``
+            and ``strides``, and with a neck that does so or is one of :data:`mmmaskformer.stages.STOCK_NECKS`.
         neck: config of a neck, if any.
         train_cfg: handed to the head, as mmdet's detector does.
         test_cfg: see :class:`MaskFormerPanopticHead`.
@@ -42,21 +44,14 @@ class MaskFormer(BaseDetector):
         if neck is not None:
             self.neck = MODELS.build(neck)
         head = {**panoptic_head, "train_cfg": train_cfg, "test_cfg": test_cfg}
-        if head.get("in_channels") is None:
-            if neck is not None or not hasattr(self.backbone, "channels"):
-                raise ValueError(
-                    "panoptic_head.in_channels is missing and "
-                    f"{type(self.backbone if neck is None else self.neck).__name__} does not report its channels: set "
-                    "it to the channels of the features, finest first"
-                )
-            head["in_channels"] = list(self.backbone.channels)
-        self.panoptic_head = MODELS.build(head)
+        self.panoptic_head = MODELS.build(
+            fill_in_stages(head, "panoptic_head", self.backbone, self.neck if self.with_neck else None)
+        )
 
     def extract_feat(self, batch_inputs: Tensor) -> Sequence[Tensor]:
         """Features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
         batch_inputs = in_precision_of(self.backbone, batch_inputs)
-        # Convolutions are up to three times faster with channels last, depthwise ones above all.
-        features = self.backbone(batch_inputs.contiguous(memory_format=torch.channels_last))
+        features = self.backbone(channels_last(batch_inputs))
         return self.neck(features) if self.with_neck else features
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence[DetDataSample]) -> dict[str, Tensor]:

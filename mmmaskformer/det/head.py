@@ -10,6 +10,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
+from mmmaskformer.batches import padding_of
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.inference import label_map
 from mmmaskformer.core.instances import instance_predictions
@@ -18,7 +19,7 @@ from mmmaskformer.core.tiles import OutputGeometry
 from mmmaskformer.errors import UserError
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions, padding_mask
+from mmmaskformer.structures import MaskPredictions
 
 from .samples import geometry_of, input_size, segment_targets
 
@@ -120,8 +121,8 @@ class MaskFormerPanopticHead(MaskTransformer):
         """Predict from the backbone's outputs; the samples tell the padding where ``mask_padding`` asks for it."""
         padding = None
         if self.mask_padding:
-            sizes = [sample.metainfo["img_shape"][:2] for sample in samples]
-            padding = padding_mask(sizes, input_size(samples), features[0].device)
+            metas = [sample.metainfo for sample in samples]
+            padding = padding_of(metas, input_size(samples), features[0].device)
         return super().forward(features, padding, last_only)
 
     def loss(self, features: Sequence[Tensor], samples: Sequence[DetDataSample]) -> dict[str, Tensor]:

@@ -8,14 +8,10 @@ import torch
 from mmdet.structures import DetDataSample
 from torch import Tensor
 
+from mmmaskformer.batches import recorded_input_size, sample_name
 from mmmaskformer.core.tiles import OutputGeometry
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.structures import SegmentTargets
-
-
-def sample_name(meta: dict) -> str:
-    """File of a sample as far as its pipeline kept it."""
-    return str(meta.get("img_path") or meta.get("img_id") or "a sample without img_path")
 
 
 def input_size(samples: Sequence[DetDataSample]) -> tuple[int, int]:
@@ -25,11 +21,12 @@ def input_size(samples: Sequence[DetDataSample]) -> tuple[int, int]:
         ValueError: it was not recorded.
     """
     meta = samples[0].metainfo
-    if "batch_input_shape" not in meta:
+    size = recorded_input_size([meta])
+    if size is None:
         raise ValueError(
             f"{sample_name(meta)}: no batch_input_shape; samples must come through mmdet's DetDataPreprocessor"
         )
-    return tuple(meta["batch_input_shape"])
+    return size
 
 
 def geometry_of(meta: dict, size: tuple[int, int], rescale: bool) -> OutputGeometry:

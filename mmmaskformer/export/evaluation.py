@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
+from numpy import ndarray
 from torch import Tensor
 
 from mmmaskformer.errors import UserError
@@ -56,8 +57,7 @@ class ExportedModel(BaseModel):
                     f"{sample.get('img_path')}: the test pipeline gives {tuple(image.shape)} {image.dtype}, but an "
                     "exported model takes images as uint8 with 3 channels: leave out to_float32 and Normalize"
                 )
-            pixels = image[[2, 1, 0]].permute(1, 2, 0)[None].contiguous().cpu().numpy()  # mmcv loads BGR
-            found = self.exported(pixels, tuple(sample.ori_shape[:2]))
+            found = self.exported(photo(image), tuple(sample.ori_shape[:2]))
             self._fill(sample, {name: torch.from_numpy(value)[0] for name, value in found.items()})
         return list(data_samples)
 
@@ -90,3 +90,8 @@ class ExportedModel(BaseModel):
         index_map = torch.cat([number, number.new_tensor([-1])])[found["segment_map"].long()]
         segments = PanopticSegments(index_map, labels[rows], found["segment_scores"][rows])
         add_panoptic(sample, segments, num_things, len(self.description["classes"]))
+
+
+def photo(image: Tensor) -> ndarray:
+    """(1, H, W, 3) RGB, as exported models take it, of an image (3, H, W) BGR, as mmcv loads it."""
+    return image[[2, 1, 0]].permute(1, 2, 0)[None].contiguous().cpu().numpy()

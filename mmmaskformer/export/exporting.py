@@ -15,9 +15,10 @@ from mmmaskformer.apis.inferencer import MaskFormerInferencer, inference_pipelin
 from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
 
+from .comparison import Difference
 from .graph import Graph, graph_of
 from .packages import require
-from .verification import Difference, check_differences, verify
+from .verification import check_differences, verify
 from .writing import FORMATS, OPSET, SMALLEST_SIDE, Shape, trace, write_onnx, write_program
 
 
@@ -51,7 +52,7 @@ def export_model(
 
     Raises:
         UserError: the config, the checkpoint or the model cannot be exported, or the file's results differ from
-            PyTorch's in more than 1e-4 of the pixels; no file is written then.
+            PyTorch's in more than 1e-4 of the pixels, in a segment's class or in scores; no file is written then.
     """
     if file_format not in FORMATS:
         raise UserError(f"format {file_format!r}, expected one of {', '.join(FORMATS)}")
@@ -70,7 +71,7 @@ def export_model(
         else:
             write_program(program, file, description)
         file.flush()
-        differences = verify(inferencer, Path(file.name), verify_on) if verify_on else {}
+        differences = verify(inferencer, Path(file.name), verify_on, graph) if verify_on else {}
         check_differences(differences)
     return description, differences
 

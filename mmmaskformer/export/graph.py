@@ -87,6 +87,7 @@ class SemanticGraph(Graph):
                 "--cfg-options model.test_cfg.mode=whole if that is what you want to serve"
             )
         super().__init__(model, head, scores)
+        self.per_pixel = not isinstance(head, MaskFormerHead)
         # The stock segmentor, and ours where it is asked for scores, know one order and semantic inference alone.
         streams = isinstance(model, MaskFormerSegmentor) and not model.test_cfg.get("scores", False)
         self.order = getattr(head, "order", "scores") if streams else "scores"
@@ -97,7 +98,7 @@ class SemanticGraph(Graph):
             )
 
     def results(self, features: Sequence[Tensor], padding: Tensor | None, placement: Placement) -> dict[str, Tensor]:
-        if not hasattr(self.head, "class_embed"):
+        if self.per_pixel:
             return self.labelled(placement.to_output(placement.upsample(self._class_logits(features, padding))))
         class_logits, masks = predictions(self.head, self.head.select(features), padding)
         if self.general:

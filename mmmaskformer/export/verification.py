@@ -3,97 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy import ndarray
+import torch
 
 from mmmaskformer.apis.inferencer import MaskFormerInferencer
 from mmmaskformer.apis.results import SegmentationResult
 from mmmaskformer.errors import UserError
-from mmmaskformer.visualization import Outputs
 
-from .evaluation import ExportedModel
+from .comparison import Difference, compare_instances, compare_labels, compare_segments
+from .evaluation import ExportedModel, photo
+from .graph import Graph
 
 TOLERANCE = 1e-4  # share of pixels that may differ: where two classes tie to fp32's last bits
+SCORE_TOLERANCE = 1e-3  # by which scores may differ
 
 
-@dataclass
-class Difference:
-    """Of one kind of result over all images.
-
-    Attributes:
-        pixels: how many were compared, of instances those of all masks.
-        differing: how many of them differ.
-    """
-
-    pixels: int = 0
-    differing: int = 0
-
-    @property
-    def share(self) -> float:
-        """Of the pixels, 0..1."""
-        return self.differing / max(self.pixels, 1)
-
-    def add(self, ours: ndarray, theirs: ndarray) -> None:
-        """Compare two maps; where their shapes differ everything does."""
-        self.pixels += ours.size
-        self.differing += int((ours != theirs).sum()) if ours.shape == theirs.shape else ours.size
-
-
-def verify(inferencer: MaskFormerInferencer, exported: Path, images: Sequence[Path]) -> dict[str, Difference]:
+def verify(
+    inferencer: MaskFormerInferencer, exported: Path, images: Sequence[Path], graph: Graph
+) -> dict[str, Difference]:
     """Compares what a config's own model and an exported one make of images, by the config's test pipeline.
 
     Args:
         inferencer: of config and checkpoint; used with the exported model in its place, and put right again.
         exported: the file.
         images: to compare on.
+        graph: what the file was written from, with whose class scores those of the file are compared.
 
     Returns:
-        The difference of each kind of result. Panoptic maps are compared by class and instance of each pixel,
-        instances of a score of at least 0.5 in their order, by class and mask.
+        The difference of each kind of result; see :mod:`mmmaskformer.export.comparison`.
     """
     expected = list(inferencer.iterate(images))
-    model = inferencer.model
-    inferencer.model = ExportedModel(exported)
+    model, other = inferencer.model, ExportedModel(exported)
+    inferencer.model = other
     try:
         found = list(inferencer.iterate(images))
     finally:
         inferencer.model = model
     differences: dict[str, Difference] = {}
     for ours, theirs in zip(expected, found):
-        for kind, one, other in compared(ours, theirs):
-            differences.setdefault(kind, Difference()).add(one, other)
+        for kind, difference in compared(ours, theirs):
+            differences.setdefault(kind, Difference()).add(difference, str(ours.source))
+    if "scores" in other.description["outputs"]:
+        differences["class scores"] = Difference()
+        for image in images:
+            differences["class scores"].add(_compare_scores(inferencer, graph, other, image), str(image))
     return differences
 
 
-def compared(ours: SegmentationResult, theirs: SegmentationResult) -> Iterator[tuple[str, ndarray, ndarray]]:
-    """Name and two arrays to compare, of each kind of result."""
-    one, other = ours.outputs, theirs.outputs
+def compared(ours: SegmentationResult, theirs: SegmentationResult) -> Iterator[tuple[str, Difference]]:
+    """Name and difference of each kind of result of one image."""
+    one, other, names = ours.outputs, theirs.outputs, ours.classes
     if one.labels is not None:
-        yield "label map", one.labels, other.labels
+        yield "label map", compare_labels(one.labels, other.labels, names)
     if one.panoptic is not None:
-        yield "panoptic map", one.panoptic.ids, other.panoptic.ids
+        yield "panoptic map", compare_segments(one.panoptic, other.panoptic, names)
     if one.instances is not None:
-        yield "instance masks", labelled_masks(one), labelled_masks(other)
+        yield "instance masks", compare_instances(one.instances, other.instances, names)
 
 
-def labelled_masks(outputs: Outputs, min_score: float = 0.5) -> ndarray:
-    """(n, H, W) class + 1 of an instance where its mask is, else 0."""
-    sure = outputs.instances.above(min_score)
-    return (sure.labels[:, None, None] + 1) * np.asarray(sure.masks)
+def _compare_scores(inferencer: MaskFormerInferencer, graph: Graph, model: ExportedModel, image: Path) -> Difference:
+    sample = inferencer.prepare(image)
+    pixels, size = photo(sample["inputs"]), tuple(sample["data_samples"].ori_shape[:2])
+    fixed = model.description["size"] is not None
+    with torch.no_grad():
+        ours = graph(torch.from_numpy(pixels), *(() if fixed else (torch.tensor(size),)))["scores"].numpy()
+    theirs = model.exported(pixels, size)["scores"]
+    found = Difference()
+    found.count_score(float(np.abs(ours - theirs).max()), 0.0)
+    return found
 
 
 def check_differences(differences: dict[str, Difference]) -> None:
     """Refuses an exported model that differs.
 
     Raises:
-        UserError: in more than :data:`TOLERANCE` of the pixels of a kind of result.
+        UserError: in more than :data:`TOLERANCE` of the pixels of a kind of result, in the class of a segment, or in a
+            score by more than :data:`SCORE_TOLERANCE`.
     """
     for kind, difference in differences.items():
+        told = f" ({difference.example})" if difference.example else ""
         if difference.share > TOLERANCE:
             raise UserError(
                 f"the exported model's {kind} differs from PyTorch's in {difference.differing} of {difference.pixels} "
-                f"pixels ({difference.share:.1e}), more than {TOLERANCE:.0e}: nothing was written"
+                f"pixels, more than {TOLERANCE:.0e} of them{told}: nothing was written"
+            )
+        if difference.relabelled:
+            raise UserError(
+                f"the exported model's {kind} gives {difference.relabelled} of PyTorch's segments another class{told}: "
+                "nothing was written"
+            )
+        if difference.score is not None and difference.score > SCORE_TOLERANCE:
+            raise UserError(
+                f"the exported model's {kind}: scores differ from PyTorch's by up to {difference.score:.1e}, more than "
+                f"{SCORE_TOLERANCE:.0e}: nothing was written"
             )

@@ -14,6 +14,7 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from mmmaskformer.errors import UserError
+from mmmaskformer.stages import reported_stages
 
 from .graph import Graph
 from .packages import require
@@ -61,7 +62,8 @@ def trace(graph: Graph, shape: Shape) -> ExportedProgram:
     Raises:
         UserError: the model's code needs the size of its input.
     """
-    largest = max(getattr(graph.model.backbone, "strides", [32]))
+    stages = reported_stages(graph.model.backbone)
+    largest = 32 if stages is None else max(stages.strides)
     same = same_convolutions(graph)
     _check_free_axes(graph, shape, largest if same else 1)
     padded = graph.input.divisor % largest == 0

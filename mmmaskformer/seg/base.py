@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmmaskformer.batches import padding_of, sample_name
 from mmmaskformer.labels import check_ignore_index
-from mmmaskformer.structures import SegmentTargets, padding_mask
+from mmmaskformer.structures import SegmentTargets
 
-from .samples import check_class_count, padded_size, sample_name, stacked_label_maps
+from .samples import check_class_count, padded_size, stacked_label_maps
 
 
 class SemanticHead:
@@ -63,8 +64,7 @@ class SemanticHead:
         """(B, H, W) bool, True on padding; None where the head does not ask for it or nobody knows."""
         if not self.mask_padding or metas is None:
             return None
-        sizes = [meta["img_shape"][:2] for meta in metas]
-        return padding_mask(sizes, self.input_size(features, metas), features[0].device)
+        return padding_of(metas, self.input_size(features, metas), features[0].device)
 
     def semantic_targets(self, samples: Sequence[SegDataSample]) -> tuple[Tensor, SegmentTargets]:
         """Label maps (B, H, W) and their segments.

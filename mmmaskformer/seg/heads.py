@@ -15,6 +15,7 @@ from mmmaskformer.structures import MaskPredictions
 
 from .base import SemanticHead
 from .samples import geometry_of
+from .scores import PROBABILITY
 
 
 @MODELS.register_module()
@@ -32,6 +33,8 @@ class MaskFormerHead(SemanticHead, MaskTransformer):
         order: "scores" or "mask_logits", the test-time order for label maps (see ``core.inference``).
         **kwargs: see :class:`mmmaskformer.core.MaskTransformer`.
     """
+
+    score_kind = PROBABILITY
 
     def __init__(
         self,

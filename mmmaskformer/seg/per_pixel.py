@@ -18,6 +18,7 @@ from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import SegmentTargets
 
 from .base import SemanticHead
+from .scores import LOGIT
 
 
 class PerPixelHead(SemanticHead):
@@ -27,6 +28,7 @@ class PerPixelHead(SemanticHead):
     supervised layer, and has ``mask_losses``, modules whose losses are added to the cross-entropy.
     """
 
+    score_kind = LOGIT
     mask_losses: nn.ModuleList
 
     def layer_logits(

@@ -8,7 +8,9 @@ import torch
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmmaskformer.batches import recorded_input_size, sample_name
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.errors import UserError
 from mmmaskformer.pairs import check_same_size
 
 
@@ -56,26 +58,47 @@ def check_label_sizes(samples: Sequence[SegDataSample], batch_size: Sequence[int
         check_same_size(sample_name(meta), label_size, str(meta.get("img_path")), image_size)
 
 
-def sample_name(meta: dict) -> str:
-    """File of a sample as far as its pipeline kept it: the label map's if there is one, else the image's."""
-    return str(meta.get("seg_map_path") or meta.get("img_path") or "a sample without img_path")
-
-
 def padded_size(metas: Sequence[dict], features: Sequence[Tensor], strides: Sequence[int]) -> tuple[int, int]:
     """(H, W) of the network's input.
 
-    mmseg's metas do not say it for a sliding window (there ``pad_shape`` is the whole image's), but the feature map
-    bounds it: the largest recorded shape that the finest map can come from.
+    Our segmentor records it. In mmseg's, the metas do not say it for a sliding window (there ``pad_shape`` is the whole
+    image's), but the feature map bounds it: the largest recorded shape that the finest map can come from.
+
+    Raises:
+        UserError: no recorded shape is near what feature map and stride say, so the stride is wrong.
     """
-    height, width = features[0].shape[-2:]
-    stride = strides[0]
-    for key in ("pad_shape", "img_shape"):
-        shapes = [meta[key][:2] for meta in metas if key in meta]
+    recorded = recorded_input_size(metas)
+    if recorded is not None:
+        return recorded
+    finest, stride = features[0].shape[-2:], strides[0]
+    shapes = _recorded_shapes(metas)
+    for size in shapes:
+        if all(-(-side // stride) == cells for side, cells in zip(size, finest)):
+            return size
+    implied = (finest[0] * stride, finest[1] * stride)
+    if shapes and not any(_near(implied, size) for size in shapes):
+        raise UserError(
+            f"{sample_name(metas[0])}: a feature map of {finest[0]}x{finest[1]} at stride {stride} comes from an input "
+            f"of {implied[0]}x{implied[1]}, but the input is {shapes[0][0]}x{shapes[0][1]}: set decode_head.strides to "
+            "the strides of the feature maps that the head reads"
+        )
+    return implied
+
+
+def _recorded_shapes(metas: Sequence[dict]) -> list[tuple[int, int]]:
+    """Sizes that an input may have, the likeliest first."""
+    found = []
+    # mmseg's sliding window records its size in the meta of the first image alone.
+    for key, group in (("pad_shape", metas), ("img_shape", metas), ("img_shape", metas[:1])):
+        shapes = [meta[key][:2] for meta in group if key in meta]
         if shapes:
-            size = (max(int(s[0]) for s in shapes), max(int(s[1]) for s in shapes))
-            if -(-size[0] // stride) == height and -(-size[1] // stride) == width:
-                return size
-    return height * stride, width * stride
+            found.append((max(int(shape[0]) for shape in shapes), max(int(shape[1]) for shape in shapes)))
+    return found
+
+
+def _near(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    # A wrong stride is wrong by a factor of 2 or more; odd sizes and convolutions without padding by a few cells.
+    return all(2 * a < 3 * b and 2 * b < 3 * a for a, b in zip(one, other))
 
 
 def geometry_of(meta: dict, input_size: tuple[int, int]) -> OutputGeometry:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmmaskformer.batches import channels_last, with_input_size
 from mmmaskformer.precision import at_least_float32, in_precision_of
-from mmmaskformer.registry import MODELS
+from mmmaskformer.registry import MODELS, class_in_config
+from mmmaskformer.stages import fill_in_stages
 
 from .samples import check_label_sizes
 
@@ -25,7 +29,9 @@ class MaskFormerSegmentor(EncoderDecoder):
     This one asks the head for label maps, which it streams; scores are made only where somebody needs them: in a
     sliding window (windows are averaged), in test-time augmentation, or with ``test_cfg=dict(scores=True)``.
 
-    ``decode_head.in_channels`` may be left out for a backbone that reports its ``channels`` and ``strides``.
+    A head of ours may leave out ``in_channels`` and ``strides`` for a backbone that reports its ``channels`` and
+    ``strides``, and with a neck that does so or is one of :data:`mmmaskformer.stages.STOCK_NECKS`. Results have the
+    right size even where no strides are known, for this segmentor tells its head the size of each input.
     """
 
     def __init__(self, *args, test_cfg: dict | None = None, **kwargs) -> None:
@@ -33,21 +39,19 @@ class MaskFormerSegmentor(EncoderDecoder):
         super().__init__(*args, test_cfg=ConfigDict({"mode": "whole", **(test_cfg or {})}), **kwargs)
 
     def _init_decode_head(self, decode_head: dict) -> None:
-        if decode_head.get("in_channels") is None:
-            if not hasattr(self.backbone, "channels"):
-                raise ValueError(
-                    f"decode_head.in_channels is missing and {type(self.backbone).__name__} does not report its "
-                    "channels: set decode_head.in_channels to the channels of the backbone's outputs, finest first"
-                )
-            reported = dict(in_channels=list(self.backbone.channels), strides=list(self.backbone.strides))
-            decode_head = {**decode_head, **reported}
+        if _reads_stages(decode_head):
+            head = {"strides": None, **decode_head}
+            neck = self.neck if self.with_neck else None
+            decode_head = fill_in_stages(head, "decode_head", self.backbone, neck)
         super()._init_decode_head(decode_head)
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
         """The backbone's features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
-        inputs = in_precision_of(self.backbone, inputs)
-        # Convolutions are up to three times faster with channels last, depthwise ones above all.
-        return super().extract_feat(inputs.contiguous(memory_format=torch.channels_last))
+        return super().extract_feat(channels_last(in_precision_of(self.backbone, inputs)))
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: Sequence[dict]) -> Tensor:
+        """Scores (B, K, H, W) of images (B, 3, H, W), which may be windows of larger ones."""
+        return super().encode_decode(inputs, with_input_size(batch_img_metas, inputs))
 
     def loss(self, inputs: Tensor, data_samples: Sequence[SegDataSample]) -> dict[str, Tensor]:
         """Losses by name of images (B, 3, H, W).
@@ -56,6 +60,9 @@ class MaskFormerSegmentor(EncoderDecoder):
             UserError: a label map has another size than its image.
         """
         check_label_sizes(data_samples, inputs.shape[-2:])
+        metas = with_input_size([sample.metainfo for sample in data_samples], inputs)
+        for sample, meta in zip(data_samples, metas):
+            sample.set_metainfo(meta)
         return super().loss(inputs, data_samples)
 
     def predict(self, inputs: Tensor, data_samples: Sequence[SegDataSample] | None = None) -> list[SegDataSample]:
@@ -63,6 +70,7 @@ class MaskFormerSegmentor(EncoderDecoder):
         metas = [sample.metainfo for sample in data_samples] if data_samples is not None else [{}] * len(inputs)
         if self._needs_scores(metas):
             return super().predict(inputs, data_samples)
+        metas = with_input_size(metas, inputs)
         labels = self.decode_head.predict_labels(self.extract_feat(inputs), metas, tuple(inputs.shape[-2:]))
         samples = list(data_samples) if data_samples is not None else [SegDataSample() for _ in labels]
         for sample, label in zip(samples, labels):
@@ -96,6 +104,12 @@ class MaskFormerSegmentor(EncoderDecoder):
             or not hasattr(self.decode_head, "predict_labels")
             or any(meta.get("flip") for meta in metas)
         )
+
+
+def _reads_stages(head: Mapping) -> bool:
+    """Whether a head is told channels and strides as ours are; mmseg's have other conventions."""
+    kind = class_in_config(MMSEG_MODELS, head)
+    return kind is not None and {"in_channels", "strides"} <= inspect.signature(kind).parameters.keys()
 
 
 def window_starts(size: int, window: int, stride: int) -> list[int]:

@@ -32,6 +32,33 @@ def test_a_size_that_means_nothing_is_named_with_its_path(path: str, value: obje
         check_sizes(cfg)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "InstaBoost", "scale": (0.8, 1.2)},
+        {"type": "RandomCrop", "crop_type": "relative_range", "crop_size": (0.384, 0.6)},
+        {"type": "Resize", "scale": (-1, 512)},
+        {"type": "Resize", "scale": 512},
+    ],
+)
+def test_a_transforms_factors_are_no_sizes(step: dict) -> None:
+    check_sizes(Config({"train_dataloader": {"dataset": {"pipeline": [step]}}}))
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"scale": (0, 512)}, r"scale is \(0, 512\): must be at least 1"),
+        ({"scale": (-0.8, 1.2)}, r"scale is \(-0.8, 1.2\): must be more than 0"),
+        ({"crop_size": (0.0, 0.5)}, r"crop_size is \(0.0, 0.5\): must be more than 0"),
+        ({"size": -1}, "size is -1: must be at least 1"),
+    ],
+)
+def test_a_factor_or_size_of_a_transform_that_means_nothing_is_named(step: dict, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        check_sizes(Config({"train_dataloader": {"dataset": {"pipeline": [step]}}}))
+
+
 def test_a_model_may_have_no_stuff() -> None:
     check_sizes(Config({"model": {"panoptic_head": {"num_things_classes": 80, "num_stuff_classes": 0}}}))
 

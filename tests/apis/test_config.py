@@ -41,6 +41,13 @@ def test_a_missing_config_is_named_with_close_names(tmp_path: Path) -> None:
         load_config(tmp_path / "fcn_tinny.py")
 
 
+def test_a_config_whose_name_is_like_no_other_has_no_close_names(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"upernet\.py does not exist$"):
+        load_config(tmp_path / "upernet.py")
+    with pytest.raises(UserError, match=r"fcn_tiny does not exist; did you mean fcn_tiny\.py\?$"):
+        load_config(tmp_path / "fcn_tiny")
+
+
 @pytest.mark.parametrize("text", ["model = dict(", "_base_ = 'nowhere.py'"], ids=["syntax", "base"])
 def test_a_config_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "broken.py"
@@ -98,6 +105,21 @@ def test_two_data_sets_that_disagree_are_both_named() -> None:
     cfg = make(custom("road", "sky"), {"num_classes": 2}, val_dataloader={"dataset": CITIES})
     with pytest.raises(UserError, match=r"train_dataloader \(BaseSegDataset\) has 2.*CityscapesDataset\) has 19"):
         sync_dataset_meta(cfg, ["train_dataloader", "val_dataloader"])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"bbox_head": {"type": "ATSSVLFusionHead", "num_classes": 80}},
+        {"text_encoder": {"dataset_name": "voc"}, "decode_head": {"type": "SideAdapterCLIPHead", "num_classes": 20}},
+    ],
+    ids=["a detector without masks", "an open vocabulary"],
+)
+def test_a_model_whose_classes_do_not_follow_the_data_is_left_alone(model: dict) -> None:
+    cfg = Config({"train_dataloader": {"dataset": custom("road", "sky")}, "val_dataloader": {"dataset": CITIES}})
+    cfg.model = model
+    sync_dataset_meta(cfg, ["train_dataloader", "val_dataloader"])
+    assert cfg.model.to_dict() == model
 
 
 def test_a_data_set_that_is_not_used_does_not_matter() -> None:

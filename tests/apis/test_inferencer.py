@@ -91,6 +91,27 @@ def test_names_in_the_checkpoint_have_the_last_word(folder: Path, tmp_path: Path
     assert inferencer.palette == meta["palette"]
 
 
+def test_results_can_be_paired_with_the_inputs(inferencer: MaskFormerInferencer, folder: Path, tmp_path: Path) -> None:
+    one, other = (folder / "data" / "images" / f"{index}.png" for index in range(2))
+    inputs = [one, other, one]
+    results = inferencer(inputs, batch_size=2, out_dir=tmp_path)
+    assert [result.source for result in results] == inputs
+    assert [result.name for result in results] == ["0", "1", "0"]
+    assert (results[0].labels == results[2].labels).all()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_results_are_not_written_over_the_inputs(inferencer: MaskFormerInferencer, tmp_path: Path) -> None:
+    for name in ("street", "street_labels"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), noise(64, 64))
+    before = (tmp_path / "street_labels.png").read_bytes()
+    with pytest.raises(UserError, match=r"street_labels\.png is one of the images and would be written over"):
+        inferencer([tmp_path / "street.png", tmp_path / "street_labels.png"], out_dir=tmp_path)
+    with pytest.raises(UserError, match="cannot take the results"):
+        inferencer(tmp_path, out_dir=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2 and (tmp_path / "street_labels.png").read_bytes() == before
+
+
 def test_files_are_written_where_asked_for(inferencer: MaskFormerInferencer, folder: Path, tmp_path: Path) -> None:
     (first, *_) = inferencer(folder / "data" / "images", out_dir=tmp_path)
     assert len(list(tmp_path.iterdir())) == 8

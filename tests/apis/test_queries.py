@@ -41,21 +41,20 @@ def test_the_surest_images_come_first_but_each_class_once_before_any_twice():
     assert statistics.best_images(0, 1) == [2]
 
 
-def test_a_mask_is_cut_to_the_image_and_resized():
-    preprocessor = dict(
-        type="SegDataPreProcessor", mean=[0.0] * 3, std=[1.0] * 3, size=(64, 64), test_cfg=dict(size_divisor=32)
-    )
+@pytest.mark.parametrize("size", [(40, 64), (64, 64)], ids=["padded", "not padded"])
+def test_a_mask_is_cut_to_the_image_and_resized(size):
+    test_cfg = dict(size_divisor=32) if size != (64, 64) else None  # without it, no size is recorded
+    preprocessor = dict(type="SegDataPreProcessor", mean=[0.0] * 3, std=[1.0] * 3, size=(64, 64), test_cfg=test_cfg)
     model = build_segmentor(data_preprocessor=preprocessor)
-    size = (40, 64)
     sample = SegDataSample(
         gt_sem_seg=PixelData(data=torch.zeros(1, *size)), metainfo=dict(img_shape=size, ori_shape=size)
     )
     batch = pseudo_collate([dict(inputs=torch.rand(3, *size), data_samples=sample)])
     mask = query_mask(model, batch, 2, size)
     with torch.no_grad():
-        padded = torch.nn.functional.pad(batch["inputs"][0], (0, 0, 0, 24))[None]
+        padded = torch.nn.functional.pad(batch["inputs"][0], (0, 0, 0, 64 - size[0]))[None]
         expected = model.decode_head(model.extract_feat(padded)).mask_logits()[:, 2:3]
-    expected = torch.nn.functional.interpolate(expected, size=(64, 64), mode="bilinear")[0, 0, :40].sigmoid()
+    expected = torch.nn.functional.interpolate(expected, size=(64, 64), mode="bilinear")[0, 0, : size[0]].sigmoid()
     torch.testing.assert_close(mask, expected)
     assert np.isclose(mask.std().item(), expected.std().item()) and mask.std() > 0
 

@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from peer_heads import peer_config
+from tiny_models import BACKBONE, CHANNELS, CLASSES, head_config
 
 from mmmaskformer.apis import prepare_for_device, resume_from, running, use_amp, use_tta
 from mmmaskformer.errors import UserError
@@ -68,15 +73,40 @@ def test_tta_reaches_the_data_sets_inside_wrappers() -> None:
     assert [found.datasets[0].pipeline, found.datasets[1].dataset.pipeline] == [[2], [2]]
 
 
+LOGITS, PROBABILITIES = (lambda scores: scores.softmax(0)), (lambda scores: scores)
+FCN = dict(type="FCNHead", in_channels=32, in_index=3, channels=8, num_classes=CLASSES)
+OCR = dict(type="OCRHead", in_channels=32, in_index=3, channels=8, ocr_channels=8, num_classes=CLASSES)
+
+
 @pytest.mark.parametrize(
-    "head, expected", [("mmmaskformer.MaskFormerHead", "mmmaskformer.SemanticTTAModel"), ("FCNHead", "SegTTAModel")]
+    ("segmentor", "head", "to_scores"),
+    [
+        ("EncoderDecoder", head_config("MaskFormerHead"), PROBABILITIES),
+        (
+            "EncoderDecoder",
+            {**head_config("MaskFormerHead"), "type": "MaskFormerHead", "_scope_": "mmmaskformer"},
+            PROBABILITIES,
+        ),
+        ("EncoderDecoder", head_config("PerPixelBaselineHead"), LOGITS),
+        ("EncoderDecoder", peer_config("mmseg", CHANNELS, CLASSES, num_classes=CLASSES), PROBABILITIES),
+        ("EncoderDecoder", FCN, LOGITS),
+        ("CascadeEncoderDecoder", [FCN, OCR], LOGITS),
+    ],
+    ids=["ours", "ours by scope", "ours per pixel", "mmseg's MaskFormer", "FCN", "cascade"],
 )
-def test_mmsegs_tta_model_puts_no_softmax_on_our_probabilities(head: str, expected: str) -> None:
-    model = {"decode_head": {"type": head}}
+def test_mmsegs_tta_model_puts_a_softmax_on_logits_alone(segmentor: str, head: dict | list, to_scores) -> None:
+    init_default_scope("mmseg")
+    model = dict(type=segmentor, backbone=BACKBONE, decode_head=head, test_cfg=dict(mode="whole"))
+    if isinstance(head, list):
+        model["num_stages"] = len(head)
     data = {"test_dataloader": {"dataset": {"pipeline": [1]}}, "tta_pipeline": []}
     cfg = Config({"model": model, "tta_model": {"type": "SegTTAModel"}, **data})
     use_tta(cfg)
-    assert cfg.model.type == expected
+    scores = torch.rand(3, CLASSES, 6, 7, generator=torch.Generator().manual_seed(0))
+    variants = [SegDataSample(seg_logits=PixelData(data=part), metainfo=dict(img_path="a.png")) for part in scores]
+    (sample,) = MODELS.build(cfg.model).merge_preds([variants])
+    expected = torch.stack([to_scores(part) for part in scores]).mean(0)
+    assert torch.equal(sample.pred_sem_seg.data.squeeze(), expected.argmax(0))
 
 
 def test_tta_of_segments_is_refused() -> None:

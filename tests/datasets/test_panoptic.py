@@ -107,7 +107,7 @@ def test_a_missing_file_is_named(tmp_path, gone, message):
 
 
 def test_a_json_of_other_classes_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"panoptic\.json: its categories 'sky' \(1 of 3\) are none of the 133 classes"):
+    with pytest.raises(UserError, match=r"\(131 of 133 classes\) are no categories of .*panoptic\.json"):
         build(write_dataset(tmp_path / "data"), metainfo=None)
 
 

@@ -6,6 +6,7 @@ from rank_step import assert_two_ranks_are_one_batch
 from tiny_detectors import STUFF, THINGS, build_detector, head_config, images, samples
 from tiny_models import BACKBONE, CHANNELS
 
+NASFPN = dict(in_channels=CHANNELS, out_channels=12, num_outs=4, stack_times=1)
 NECK = dict(type="mmdet.FPN", in_channels=CHANNELS, out_channels=12, num_outs=4)
 
 
@@ -21,7 +22,10 @@ def test_a_backbone_that_reports_its_channels_fills_in_the_heads():
     ("changes", "words"),
     [
         (dict(backbone=BACKBONE), "in_channels is missing and ResNet does not report its channels"),
-        (dict(neck=NECK), "in_channels is missing and FPN does not report its channels"),
+        (
+            dict(neck=dict(type="mmdet.NASFPN", **NASFPN)),
+            "in_channels is missing and NASFPN does not report its channels",
+        ),
     ],
 )
 def test_channels_that_nobody_knows_are_asked_for(changes, words):
@@ -29,6 +33,16 @@ def test_channels_that_nobody_knows_are_asked_for(changes, words):
     del head["in_channels"]
     with pytest.raises(ValueError, match=words):
         build_detector(head, **changes)
+
+
+def test_a_stock_necks_channels_fill_in_the_heads():
+    head = head_config()
+    del head["in_channels"]
+    batch = samples([(64, 80)])
+    model = build_detector(head, neck=NECK)
+    assert model.panoptic_head.pixel_decoder.in_channels == [12] * 4
+    class_logits, _ = model(images(batch), batch, mode="tensor")
+    assert class_logits.shape == (2, 1, 8, THINGS + STUFF + 1)
 
 
 def test_a_neck_stands_between():

@@ -68,5 +68,5 @@ def test_it_writes_nothing_into_a_read_only_folder_and_can_be_evaluated_again(fo
 
 def test_a_json_of_other_classes_is_refused(folder):
     meta = dict(classes=("man", "car", "sky"), thing_classes=("man", "car"), stuff_classes=("sky",))
-    with pytest.raises(UserError, match=r"its categories 'person' \(1 of 3\) are none of the 3 classes"):
+    with pytest.raises(UserError, match=r"is no category of "):
         evaluate(ours(folder), meta=meta)

@@ -4,8 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from tiny_models import BACKBONE, CLASSES, SEGMENTORS, build_segmentor, head_config, label_maps, samples
+from torch import nn
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.seg.segmentor import MaskFormerSegmentor, window_starts
@@ -163,3 +165,83 @@ def test_sizes_are_those_before_the_padding() -> None:
     padded = dict(padding_size=(0, 14, 0, 4), img_path="photo.jpg", seg_map_path="labels.png")
     with pytest.raises(UserError, match=r"^labels\.png is 56x50 but its image photo\.jpg is 60x50"):
         build_segmentor().loss(images(64, 64), samples(label_maps(60, 64, 1), **padded))
+
+
+@MODELS.register_module()
+class PlainBackbone(nn.Module):
+    """Four maps of one size, as of a plain vision transformer; reports them if it shall."""
+
+    def __init__(self, stride: int = 16, reports: bool = True) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, stride, stride)
+        if reports:
+            self.channels, self.strides = [16] * 4, [stride] * 4
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (self.embed(images),) * 4
+
+
+FPN = dict(type="FPN", in_channels=[64, 128, 256, 512], out_channels=12, num_outs=4)
+PYRAMID = dict(type="Feature2Pyramid", embed_dim=16, rescales=[4, 2, 1, 0.5], norm_cfg=dict(type="BN"))
+WITH_NECK = {
+    "FPN": dict(backbone=dict(type="mmmaskformer.TimmBackbone", model_name="resnet10t"), neck=FPN),
+    "Feature2Pyramid": dict(backbone=dict(type="PlainBackbone"), neck=PYRAMID),
+    "strides unknown": dict(backbone=dict(type="PlainBackbone", reports=False), neck=PYRAMID),
+    "half the strides": dict(backbone=dict(type="PlainBackbone", stride=8, reports=False), neck=PYRAMID),
+}
+
+
+@pytest.mark.parametrize("kind", ["MaskFormerHead", "PerPixelBaselineHead"])
+@pytest.mark.parametrize("model", WITH_NECK.values(), ids=WITH_NECK)
+def test_behind_a_neck_results_are_of_the_images_size(model: dict, kind: str) -> None:
+    head = head_config(kind)
+    del head["in_channels"]
+    size = (64, 96)
+    whole = build_segmentor(head=head, **model, test_cfg=dict(mode="whole", scores=True))
+    windows = build_segmentor(head=head, **model, test_cfg=dict(mode="slide", crop_size=size, stride=size))
+    scores = whole.encode_decode(images(*size), [{}])
+    assert tuple(scores.shape) == (1, CLASSES, *size)
+    with torch.no_grad():
+        for segmentor in (whole, windows):
+            (sample,) = segmentor.predict(images(*size), test_samples(size, (0, 32, 0, 32), (32, 64), 1))
+            assert torch.equal(sample.seg_logits.data, scores[0, :, :32, :64])
+    losses = whole.train().loss(images(64, 64, batch=2), samples(label_maps()))
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+@pytest.mark.parametrize("model", WITH_NECK.values(), ids=WITH_NECK)
+def test_behind_a_neck_padding_is_masked_where_it_is(model: dict) -> None:
+    head = head_config(mask_padding=True)
+    del head["in_channels"]
+    segmentor = build_segmentor(head=head, **model)
+    seen = []
+    segmentor.decode_head.positional_encoding.register_forward_pre_hook(lambda module, args: seen.append(args[1]))
+    metas = test_samples((64, 96), (0, 32, 0, 32), (32, 64), 1)
+    segmentor.predict(images(64, 96), metas)
+    segmentor.loss(images(64, 96), samples(label_maps(64, 96, batch=1), img_shape=(32, 64)))
+    rows, columns = seen[0].shape[-2:]
+    for mask in seen:
+        assert not mask[0, : rows // 2, : 2 * columns // 3].any() and mask[0, rows // 2 :].all()
+
+
+def test_strides_that_the_config_gives_are_kept() -> None:
+    head = head_config(strides=[2, 4, 8, 16])
+    del head["in_channels"]
+    backbone = dict(type="mmmaskformer.TimmBackbone", model_name="resnet10t")
+    assert build_segmentor(head=head, backbone=backbone).decode_head.strides == [2, 4, 8, 16]
+    head = head_config(in_channels=[128, 256], in_index=[1, 2])
+    assert build_segmentor(head=head, backbone=backbone).decode_head.strides == [8, 16]
+
+
+def test_mmsegs_own_heads_are_built_as_they_are() -> None:
+    head = dict(type="FCNHead", in_channels=512, in_index=3, channels=8, num_convs=1, num_classes=CLASSES)
+    backbone = dict(type="mmmaskformer.TimmBackbone", model_name="resnet10t")
+    (sample,) = build_segmentor(head=head, backbone=backbone).predict(images(64, 64))
+    assert tuple(sample.pred_sem_seg.data.shape) == (1, 64, 64)
+
+
+@pytest.mark.parametrize("strides", [(16, 32, 64, 128), (2, 4, 8, 16)])
+def test_mmsegs_segmentor_with_wrong_strides_is_refused(strides: tuple[int, ...]) -> None:
+    model = build_segmentor("mmseg.EncoderDecoder", head=head_config(strides=strides))
+    with pytest.raises(UserError, match=r"16x24 at stride \d+ .* but the input is 64x96: set decode_head.strides"):
+        model.predict(images(64, 96), test_samples((64, 96), (0, 0, 0, 0), (64, 96), 1))

@@ -3,7 +3,8 @@
 import re
 import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,12 @@ import tiny
 import tiny_panoptic
 from launching import run_tool
 from PIL import Image
+from torch import nn
 
 from mmmaskformer.apis import MaskFormerInferencer
 from mmmaskformer.errors import UserError
 from mmmaskformer.export import read_exported, verification
+from mmmaskformer.export.graph import graph_of
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 # Two stages instead of four: an exporter takes its time for every layer.
@@ -41,7 +44,7 @@ def semantic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = segmenter.write_config(folder / "tiny.py", tiny.make_dataset(folder / "data"))
     config.write_text(f"{config.read_text()}{STAGES.format(head='decode_head', more=', strides=(4, 8)')}")
     segmenter.write_checkpoint(folder / "tiny.pth", config)
-    tool("export.py", config, folder / "tiny.pth", "--size", 64, 64, "--verify", folder / "data" / "images")
+    tool("export.py", config, folder / "tiny.pth", "--size", 64, 64, "--scores", "--verify", folder / "data" / "images")
     return folder
 
 
@@ -137,6 +140,67 @@ def fails(capsys: pytest.CaptureFixture, *arguments: object) -> str:
     return line
 
 
+@pytest.fixture(scope="module")
+def twin(panoptic: Path) -> MaskFormerInferencer:
+    """The panoptic model in PyTorch, of the same weights as its file."""
+    return MaskFormerInferencer(str(panoptic / "tiny.py"), str(panoptic / "tiny.pth"), "cpu")
+
+
+def swap_stuff(head: nn.Module) -> None:
+    """The two classes of stuff: the same segments in the same order, and every one of another class."""
+    for value in head.class_embed.parameters():
+        value.data[[1, 2]] = value.data[[2, 1]]
+
+
+def sharpen(head: nn.Module) -> None:
+    """The same classes with other scores."""
+    for value in head.class_embed.parameters():
+        value.data *= 1.05
+
+
+@pytest.mark.parametrize(
+    ("tamper", "words"),
+    [
+        (None, None),
+        (
+            swap_stuff,
+            r"panoptic map differs .*png: \d+ pixels belong to segment \d \('(left|right)'\) in place of",
+        ),
+        (sharpen, "scores differ from PyTorch's by up to"),
+    ],
+)
+def test_a_file_of_another_model_is_told_by_classes_and_scores(
+    panoptic: Path, twin: MaskFormerInferencer, tamper: Callable | None, words: str | None
+) -> None:
+    images = sorted((panoptic / "data" / "images").iterdir())
+    before = deepcopy(twin.model.state_dict())
+    if tamper is not None:
+        tamper(twin.model.panoptic_head)
+    differences = verification.verify(twin, panoptic / "served.onnx", images, graph_of(twin.model))
+    twin.model.load_state_dict(before)
+    assert set(differences) == {"label map", "panoptic map", "instance masks"}
+    if words is None:
+        verification.check_differences(differences)
+        assert 0 < differences["panoptic map"].score + differences["instance masks"].score < 1e-4
+        assert differences["instance masks"].pixels >= 64 * 64
+    else:
+        differences.pop("label map")
+        with pytest.raises(UserError, match=words):
+            verification.check_differences(differences)
+
+
+def test_class_scores_are_compared_where_the_file_has_them(semantic: Path) -> None:
+    inferencer = MaskFormerInferencer(str(semantic / "tiny.py"), str(semantic / "tiny.pth"), "cpu")
+    images = sorted((semantic / "data" / "images").iterdir())[:2]
+    graph = graph_of(inferencer.model, scores=True)
+    differences = verification.verify(inferencer, semantic / "tiny.onnx", images, graph)
+    assert set(differences) == {"label map", "class scores"} and differences["class scores"].score < 1e-4
+    sharpen(graph.head)
+    differences = verification.verify(inferencer, semantic / "tiny.onnx", images, graph)
+    with pytest.raises(UserError, match="the exported model's class scores: scores differ from PyTorch's by up to"):
+        verification.check_differences({"class scores": differences["class scores"]})
+
+
 def test_a_model_that_differs_is_not_written(
     semantic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -144,7 +208,7 @@ def test_a_model_that_differs_is_not_written(
     fixed = ("--format", "torch.export", "--size", 64, 64, "--out", tmp_path / "out.pt2")
     images = semantic / "data" / "images"
     line = fails(capsys, "export.py", semantic / "tiny.py", semantic / "tiny.pth", *fixed, "--verify", images)
-    assert "the exported model's label map differs from PyTorch's in 0 of 16384 pixels" in line
+    assert "the exported model's label map differs from PyTorch's in 0 of 16384 pixels, more than" in line
     assert not list(tmp_path.iterdir())
 
 
@@ -164,9 +228,11 @@ def test_users_mistakes_are_named(
     assert "half.onnx is not an ONNX model" in fails(capsys, "test_exported.py", config, tmp_path / "half.onnx")
     assert "none.onnx does not exist" in fails(capsys, "test_exported.py", config, tmp_path / "none.onnx")
     line = fails(capsys, "test_exported.py", panoptic / "tiny.py", onnx)
-    assert "gives labels, but the config evaluates panoptic output: export it with --outputs" in line
+    assert "gives labels, scores, but the config evaluates panoptic output: export it with --outputs" in line
     line = fails(capsys, "export.py", config, checkpoint, "--outputs", "panoptic", "--out", tmp_path / "out.onnx")
     assert "panoptic output needs a model with a panoptic_head" in line
     assert "is a folder, must be a file" in fails(capsys, "export.py", config, checkpoint, "--out", tmp_path)
+    for read in (checkpoint, config):
+        assert f"--out {read} is the file" in fails(capsys, "export.py", config, checkpoint, "--out", read)
     line = fails(capsys, "export.py", config, panoptic / "tiny.pth", "--out", tmp_path / "out.onnx")
     assert "checkpoint" in line and sorted(path.name for path in tmp_path.iterdir()) == ["half.onnx"]

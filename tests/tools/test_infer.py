@@ -32,6 +32,11 @@ def test_two_folders_with_equal_names_give_two_sets_of_files(folder: Path) -> No
     assert labels.shape == (64, 64) and labels.max() < 3
 
 
+def test_an_image_that_is_named_twice_is_segmented_once(folder: Path) -> None:
+    done = run_tool("infer.py", "one/images", "one/images/0.png", *MODEL, "--out-dir", "once", cwd=folder)
+    assert "2 of 2 images segmented" in done.stdout
+
+
 def test_broken_images_are_skipped_when_asked_and_counted(folder: Path) -> None:
     (folder / "broken").mkdir()
     (folder / "broken" / "bad.png").write_bytes(b"no image")
@@ -62,12 +67,13 @@ def test_a_detector_counts_things_and_instances_and_writes_what_was_asked_for(tr
     [
         (("nowhere.jpg",), "error: image nowhere.jpg does not exist"),
         (("empty",), "error: folder empty holds no image"),
+        (("one/images", "--out-dir", "one/images"), "error: folder one/images is searched for images and cannot take"),
         (("one/images/0.png", "--device", "abacus"), "error: device 'abacus' cannot be used"),
         (("one/images/0.png", "--opacity", "2"), "--opacity is 2.0, must lie between 0 and 1"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(folder: Path, arguments: tuple[str, ...], message: str) -> None:
-    done = run_tool("infer.py", *arguments, *MODEL, "--out-dir", "none", cwd=folder)
+    done = run_tool("infer.py", "--out-dir", "none", *arguments, *MODEL, cwd=folder)
     assert done.returncode == 2
     assert message in done.stdout.strip().splitlines()[-1]
     assert not (folder / "none").exists()

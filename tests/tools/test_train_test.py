@@ -70,6 +70,29 @@ def test_a_users_mistake_is_one_line_and_status_2(folder: Path) -> None:
     assert done.stdout.strip() == "error: config file tinny.py does not exist; did you mean tiny.py?"
 
 
+def test_folders_in_which_something_would_be_lost_are_refused(folder: Path) -> None:
+    before = (folder / "tiny.py").read_text()
+    test = ("test.py", "tiny.py", "work_dirs/tiny/iter_2.pth")
+    for command, words in (
+        ((*test, "--out", "both", "--show-dir", "both"), "--out both and --show-dir both must be two folders"),
+        ((*test, "--out", "data/annotations"), "--out data/annotations is in the test data"),
+        (("train.py", "tiny.py", "--work-dir", "."), "work_dir . is the folder of the config"),
+    ):
+        done = run_tool(*command, cwd=folder)
+        assert done.returncode == 2 and done.stdout.startswith(f"error: {words}"), done.stdout
+    assert (folder / "tiny.py").read_text() == before and not (folder / "both").exists()
+
+
+def test_a_class_that_is_no_category_is_one_line(trained_detector: Path) -> None:
+    wrong = 'metainfo=dict(classes=("Square", "left", "right"), thing_classes=("Square",))'
+    (trained_detector / "wrong.py").write_text(f'_base_ = "tiny.py"\ntest_dataloader = dict(dataset=dict({wrong}))\n')
+    done = run_tool("test.py", "wrong.py", "tiny.pth", cwd=trained_detector)
+    assert done.returncode == 2
+    (line,) = done.stdout.strip().splitlines()
+    assert line.startswith("error: test_dataloader (CocoPanopticDataset): 'Square' is no category of ")
+    assert "panoptic.json (square, left, right); did you mean square?" in line
+
+
 def test_a_corrupt_image_ends_the_run_with_its_name(folder: Path) -> None:
     broken = make_dataset(folder / "broken")
     (broken / "images" / "2.png").write_bytes(b"\x89PNG and no more")

@@ -9,6 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
+from mmmaskformer.apis import check_is_no_input
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
 from mmmaskformer.datasets.panoptic_json import read_panoptic_json
 from mmmaskformer.errors import one_line_errors
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("png_dir", help="folder with the PNGs that it names")
     parser.add_argument("out_json", type=Path, help="instance json to write")
     args = parser.parse_args()
+    check_is_no_input(args.out_json, "out_json", [args.panoptic_json])
     panoptic = read_panoptic_json(args.panoptic_json)
     instances = instances_of_panoptic(panoptic, args.png_dir, args.panoptic_json, show_progress=True)
     args.out_json.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,105 @@
+"""Whether there is anything to train on: data sets that are empty, or hold images and no instance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from mmmaskformer.categories import check_class_names, matches_by_name
+from mmmaskformer.errors import UserError
+
+PACKAGE = "mmmaskformer"
+LISTED = 5
+
+
+def check_not_empty(dataset: Any, samples: Any) -> None:
+    """Refuses a data set without a sample, over which MMEngine's InfiniteSampler never comes to an end.
+
+    Args:
+        dataset: for the message.
+        samples: its list of samples; anything without a length passes.
+
+    Raises:
+        UserError: with what is known about the data set.
+    """
+    if hasattr(samples, "__len__") and len(samples) == 0:
+        raise UserError(
+            f"the data set {_described(dataset)} has no sample: check its folders and annotation file, and whether "
+            "filter_cfg leaves any image"
+        )
+
+
+def check_names(dataset: Any) -> None:
+    """Compares the class names of mmdet's COCO data sets with their files.
+
+    Raises:
+        UserError: see :func:`mmmaskformer.categories.check_class_names`.
+    """
+    for part in innermost(dataset):
+        classes = getattr(part, "metainfo", {}).get("classes")
+        if classes is not None and matches_by_name(type(part)) and os.path.isfile(part.ann_file):
+            check_class_names(part.ann_file, classes, type(part).__name__)
+
+
+def check_instances(dataset: Any) -> None:
+    """Refuses training data of mmdet's whose images have no instance, no segment and no semantic map.
+
+    Raises:
+        UserError: with the data sets and their classes.
+    """
+    parts = list(innermost(dataset))
+    if any(_has_ground_truth(part) for part in parts):
+        return
+    classes = list(parts[0].metainfo.get("classes") or ())
+    listed = ", ".join(classes[:LISTED]) + (", ..." if len(classes) > LISTED else "")
+    raise UserError(
+        f"{' and '.join(_described(part) for part in parts)}: {sum(map(len, parts))} images, but no instance of any "
+        f"class ({listed}): there is nothing to train on"
+    )
+
+
+def innermost(dataset: Any) -> Iterator[Any]:
+    """The data sets inside wrappers such as ConcatDataset and RepeatDataset; a plain one is its own."""
+    inner = [getattr(dataset, key) for key in ("datasets", "dataset") if hasattr(dataset, key)]
+    if not inner:
+        yield dataset
+        return
+    for part in inner[0] if isinstance(inner[0], list | tuple) else inner[:1]:
+        yield from innermost(part)
+
+
+def uses_this_package(model: Any) -> bool:
+    """Whether a model, or a model's config, has a part of ours."""
+    if isinstance(model, nn.Module):
+        return any(type(module).__module__.partition(".")[0] == PACKAGE for module in model.modules())
+    if isinstance(model, Mapping):
+        return _is_ours(model.get("type")) or any(uses_this_package(value) for value in model.values())
+    return isinstance(model, list | tuple) and any(uses_this_package(item) for item in model)
+
+
+def _is_ours(kind: Any) -> bool:
+    return (kind if isinstance(kind, str) else getattr(kind, "__module__", "")).startswith(f"{PACKAGE}.")
+
+
+def _has_ground_truth(dataset: Any) -> bool:
+    """Whether a data set has something to train on, as far as its samples say; others are given the benefit."""
+    if not hasattr(dataset, "get_data_info"):
+        return True
+    transforms = getattr(getattr(dataset, "pipeline", None), "transforms", ())
+    loads_map = any(getattr(transform, "with_seg", False) for transform in transforms)
+    for index in range(len(dataset)):
+        sample = dataset.get_data_info(index)
+        if "instances" not in sample or any(not instance.get("ignore_flag") for instance in sample["instances"]):
+            return True
+        # Segments of stuff are ground truth as well; without a list of them, a semantic map may hold any.
+        if sample["segments_info"] if "segments_info" in sample else loads_map and sample.get("seg_map_path"):
+            return True
+    return False
+
+
+def _described(dataset: Any) -> str:
+    source = getattr(dataset, "ann_file", None) or getattr(dataset, "data_root", None)
+    return f"{type(dataset).__name__} ({source})" if source else type(dataset).__name__

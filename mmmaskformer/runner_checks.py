@@ -1,0 +1,86 @@
+"""Data on which a Runner would train or evaluate in vain is refused before the first iteration, in every program."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mmengine.config import ConfigDict
+
+
+def check_data_in_every_runner() -> None:
+    """Makes MMEngine's Runners check data sets when they build their loops.
+
+    An empty data set is refused for any model. For a model of ours, the class names of mmdet's COCO data sets must be
+    categories of their files, and the training data must hold something to train on.
+    """
+    from mmengine.dataset import BaseDataset
+    from mmengine.runner import FlexibleRunner, Runner
+
+    if not getattr(BaseDataset._serialize_data, "checks_data", False):
+        BaseDataset._serialize_data = _refusing_nothing(BaseDataset._serialize_data)
+    for runner in (Runner, FlexibleRunner):
+        if getattr(runner.build_dataloader, "checks_data", False):
+            continue
+        runner.build_dataloader = staticmethod(_refusing_empty_data(runner.build_dataloader))
+        for split in ("train", "val", "test"):
+            name = f"build_{split}_loop"
+            setattr(runner, name, _checking_data(getattr(runner, name), split))
+
+
+def _refusing_nothing(original: Callable) -> Callable:
+    @functools.wraps(original)
+    def serialize_data(self: Any) -> Any:
+        from .engine.training_data import check_not_empty
+
+        check_not_empty(self, self.data_list)  # which NumPy could not concatenate
+        return original(self)
+
+    serialize_data.checks_data = True
+    return serialize_data
+
+
+def _refusing_empty_data(original: Callable) -> Callable:
+    @functools.wraps(original)
+    def build_dataloader(*args: Any, **kwargs: Any) -> Any:
+        from .engine.training_data import check_not_empty
+
+        dataloader = original(*args, **kwargs)
+        # Before the loop is built: IterBasedTrainLoop starts workers, which would look for a first sample for ever.
+        check_not_empty(dataloader.dataset, dataloader.dataset)
+        return dataloader
+
+    build_dataloader.checks_data = True
+    return build_dataloader
+
+
+def _checking_data(original: Callable, split: str) -> Callable:
+    @functools.wraps(original)
+    def build_loop(self: Any, loop: Any) -> Any:
+        from .apis.checks import check_categories
+        from .engine.training_data import check_instances, check_names, uses_this_package
+
+        if not uses_this_package(self.model):
+            return original(self, loop)
+        # Of the configs first: a panoptic data set of mmdet's fails with a bare KeyError when it is built.
+        check_categories(_configs(self, split), [f"{split}_dataloader"])
+        built = original(self, loop)
+        check_names(built.dataloader.dataset)
+        if split == "train":
+            check_instances(built.dataloader.dataset)
+        return built
+
+    return build_loop
+
+
+def _configs(runner: Any, split: str) -> dict[str, Any]:
+    """A split's data loader and metrics, as far as they are configs and not built yet."""
+    found: dict[str, Any] = {}
+    dataloader = getattr(runner, f"_{split}_dataloader", None)
+    if isinstance(dataloader, Mapping):
+        found[f"{split}_dataloader"] = ConfigDict(dataloader)
+    metrics = getattr(runner, f"_{split}_evaluator", None)
+    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    found[f"{split}_evaluator"] = [metric for metric in metrics if isinstance(metric, Mapping)]
+    return found
