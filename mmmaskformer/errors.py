@@ -14,10 +14,29 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 TRACEBACK_VARIABLE = "MMMASKFORMER_TRACEBACK"
+LONGEST_MESSAGE = 2000
 
 
 class UserError(ValueError):
-    """A mistake in a config, a path or a file; the message names the thing, the value and the mend."""
+    """A mistake in a config, a path or a file; the message names the thing, the value and the mend.
+
+    The message is one line, whatever the names and values of a file that stand in it.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), LONGEST_MESSAGE)
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """The text in one line that a terminal shows as it is.
+
+    Args:
+        text: what may hold line breaks, control characters and halves of surrogate pairs; these become escapes.
+        longest: number of characters that are kept, if not all.
+    """
+    if longest is not None and len(text) > longest:
+        text = text[:longest] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 @contextmanager

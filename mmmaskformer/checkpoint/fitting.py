@@ -15,9 +15,11 @@ from torch.overrides import TorchFunctionMode
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
+from .backbones import relative_position_index
 from .keymap import listed
 
-COMPUTED = ("num_batches_tracked", "relative_position_index")
+POSITIONS = "relative_position_index"
+COMPUTED = ("num_batches_tracked", POSITIONS)
 # Which option of the model's config decides over a tensor; the first that fits is named.
 OPTIONS = [
     (r"backbone\.stages\..*relative_position", "backbone.window_size or num_heads"),
@@ -66,9 +68,30 @@ def shapes_of(cfg: Config | Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     try:
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmseg")), torch.device("meta"), _OnMeta():
             model = MODELS.build(cfg.model)
-    except ValueError as error:
-        raise UserError(f"the config's model cannot be built: {error}") from error
+    except (ValueError, RuntimeError, ArithmeticError, AssertionError, IndexError) as error:
+        reason = str(error) or type(error).__name__
+        raise UserError(f"the config's model cannot be built: {reason}") from error
     return {key: tuple(v.shape) for key, v in model.state_dict().items() if not key.endswith(COMPUTED)}
+
+
+def check_kinds(weights: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that have the shape of a weight, and are none.
+
+    Args:
+        weights: under our names.
+
+    Raises:
+        UserError: a weight that is no floating point, or Swin's table of positions with other numbers than Swin's.
+    """
+    for key, value in weights.items():
+        if not key.endswith(COMPUTED) and not value.is_floating_point():
+            raise UserError(f"{key} is of {value.dtype}, must be of a floating point type as weights are")
+        if key.endswith(POSITIONS):
+            table = weights.get(key.replace(POSITIONS, "relative_position_bias_table"))
+            window = 0 if table is None or not table.dim() else (round(len(table) ** 0.5) + 1) // 2
+            fits = value.shape == (window**2, window**2)
+            if not fits or not (value.is_meta or torch.equal(value.long(), relative_position_index(window))):
+                raise UserError(f"{key} does not hold the positions in Swin's windows of {window} pixels")
 
 
 def check_fit(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], whose: str) -> None:
