@@ -66,6 +66,7 @@ def explain(error: BaseException) -> str | None:
     """What to tell the user about ``error``, or None where it looks like a defect and a traceback helps more."""
     text = str(error)
     if "Original Traceback" in text:  # a data loader's worker sends its whole traceback as the message
+        text = ValueError.__str__(error) if isinstance(error, UserError) else text
         last = re.match(r"([\w.]+): (.*)", text.strip().splitlines()[-1])
         innermost = text.rpartition('File "')[2]
         ours = last is not None and ("UserError" in last[1] or innermost.startswith(str(PACKAGE)))

@@ -24,7 +24,7 @@ def read_dataset_meta(meta: Mapping[str, Any], where: str) -> dict[str, Any]:
     Raises:
         UserError: a value is not what its key promises.
     """
-    found = meta.get("dataset_meta")
+    found = values.mapping(meta, f"{where}: meta").get("dataset_meta")
     if found is None:
         return {}
     return checked_metainfo(found, f"{where}: dataset_meta")
