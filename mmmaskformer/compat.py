@@ -190,6 +190,29 @@ def name_configs_of_packages() -> None:
         module.get_installed_path = get_installed_path
 
 
+def resume_without_running_configs() -> None:
+    """Takes ``meta["config"]`` out of what MMEngine loads, which its Runner would run as a program when it resumes.
+
+    MMCV's runners wrote it; MMEngine's write ``meta["cfg"]``, and only compare the number of GPUs with the older one.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    original = CheckpointLoader.load_checkpoint.__func__
+    if getattr(original, "runs_no_config", False):
+        return
+
+    @functools.wraps(original)
+    def load_checkpoint(cls: type, *args: Any, **kwargs: Any) -> Any:
+        checkpoint = original(cls, *args, **kwargs)
+        meta = checkpoint.get("meta") if isinstance(checkpoint, dict) else None
+        if isinstance(meta, dict):
+            meta.pop("config", None)
+        return checkpoint
+
+    load_checkpoint.runs_no_config = True
+    CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
+
+
 def install() -> None:
     """Applies all of the above; calling it again changes nothing."""
     provide_missing_ops()
@@ -198,3 +221,4 @@ def install() -> None:
     check_dataset_meta_in_every_runner()
     name_files_that_cannot_be_read()
     name_configs_of_packages()
+    resume_without_running_configs()
