@@ -106,7 +106,7 @@ def _pixels(preprocessor: Mapping[str, Any]) -> dict[str, Any]:
         own = preprocessor.get(f"image_{name}")
         if own is None:
             own = IMAGENET[name]
-        elif not isinstance(own, list):
+        elif isinstance(own, int | float):
             own = [own] * 3  # one number for all channels
         own = values.numbers(own, f"{where}image_{name}", 3, low / scale, high / scale)
         if steps["normalize"] is False:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NoReturn
 
 from mmengine.registry import MODELS, TASK_UTILS, TRANSFORMS, Registry, registry
@@ -68,16 +69,22 @@ def transform_class(name: str, scope: str) -> Any | None:
 
 @contextmanager
 def registered_only() -> Iterator[None]:
-    """Keeps MMEngine's registries from importing what is not registered."""
+    """Keeps MMEngine's registries from importing anything but the packages of :data:`SCOPES`."""
 
     def refuse(name: str) -> NoReturn:
         raise LookupError(f"{name} is not registered")
 
-    original, registry.get_object_from_string = registry.get_object_from_string, refuse
+    def import_known(name: str) -> ModuleType:
+        if name.partition(".")[0] not in SCOPES:
+            raise ImportError(f"{name} is none of {', '.join(SCOPES)}")
+        return importlib.import_module(name)
+
+    originals = registry.get_object_from_string, registry.import_module
+    registry.get_object_from_string, registry.import_module = refuse, import_known
     try:
         yield
     finally:
-        registry.get_object_from_string = original
+        registry.get_object_from_string, registry.import_module = originals
 
 
 def _look_up(root: Registry, name: str, scope: str) -> Any | None:

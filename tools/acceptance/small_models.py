@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmmaskformer.checkpoint.architecture import Head
 from mmmaskformer.checkpoint.configs import Settings, make_config
-from mmmaskformer.checkpoint.convert import Model, to_ours
+from mmmaskformer.checkpoint.convert import Model, Options, to_ours
 from mmmaskformer.checkpoint.fitting import meta_model
 from mmmaskformer.checkpoint.reading import Checkpoint
 from mmmaskformer.checkpoint.writing import write_hf
@@ -57,7 +57,10 @@ def small_weights(config: dict[str, Any]) -> dict[str, Tensor]:
     weights = {}
     for key, value in model.state_dict().items():
         if value.is_floating_point():
-            weights[key] = 0.2 * torch.rand(value.shape, generator=generator) + ("running_var" in key)
+            # Norms as they are made, and queries of classes and masks of their own.
+            scale = 0.0 if value.dim() == 1 else 2.0 if "class_embed" in key or "query_embed" in key else 0.3
+            weights[key] = scale * torch.randn(value.shape, generator=generator)
+            weights[key] += value.dim() == 1 and not key.endswith(("bias", "running_mean"))
         elif key.endswith("num_batches_tracked"):
             weights[key] = torch.zeros_like(value)
     return weights
@@ -67,7 +70,8 @@ def small_model(backbone: str = "resnet") -> Model:
     """The model as the converter has it."""
     config = small_config(backbone)
     meta = dict(dataset_meta=dict(classes=CLASSES))
-    return to_ours(Checkpoint(Path("small.pth"), small_weights(config), meta))
+    checkpoint = Checkpoint(Path("small.pth"), small_weights(config), meta)
+    return to_ours(checkpoint, Options(config=Config(config)))
 
 
 def write_small_hf(folder: Path, backbone: str = "resnet") -> Path:
