@@ -75,3 +75,13 @@ def test_a_corrupt_image_ends_the_run_with_its_name(folder: Path) -> None:
     done = run_tool("test.py", "tiny.py", "work_dirs/tiny/iter_2.pth", "--cfg-options", *options, cwd=folder)
     assert done.returncode == 2
     assert "the image broken/images/2.png cannot be decoded" in done.stdout
+
+
+def test_resuming_does_not_run_a_config_that_is_in_the_checkpoint(folder: Path) -> None:
+    saved = torch.load(folder / "work_dirs" / "tiny" / "iter_2.pth")
+    saved["meta"]["config"] = f"gpu_ids = [1, 2, 3]\nx = open({str(folder / 'was_here')!r}, 'w').close()"
+    torch.save(saved, folder / "stranger.pth")
+    more = ("--work-dir", "hostile", "--resume", "stranger.pth", "--cfg-options", "train_cfg.max_iters=3")
+    done = run_tool("train.py", "tiny.py", *more, cwd=folder)
+    assert done.returncode == 0 and "Iter(train) [3/3]" in done.stdout, done.stdout
+    assert not (folder / "was_here").exists()

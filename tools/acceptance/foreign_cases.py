@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,15 +174,15 @@ def run_cases(case: Case, cases: int, seed: int, in_processes: int = 0) -> tuple
     return outcomes, failures
 
 
-def main(case: Case, description: str, arguments: Sequence[str] | None = None) -> None:
+def run_from_command_line(case: Case, description: str) -> None:
     """A fuzzer's command line: runs it, prints a table, and ends with status 1 if a case failed."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=500, help="number of cases (default: 500)")
     parser.add_argument("--seed", type=int, default=0, help="of the first case (default: 0)")
     parser.add_argument(
         "--processes", type=int, default=3, help="cases that run in a process of their own (default: 3)"
     )
-    args = parser.parse_args(arguments)
+    args = parser.parse_args()
     start = time.monotonic()
     outcomes, failures = run_cases(case, args.cases, args.seed, args.processes)
     width = max(map(len, outcomes), default=0)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from foreign_cases import Context, check_refused, expect, main
+from foreign_cases import Context, check_refused, expect, run_from_command_line
 from mmengine.config import Config
 from small_models import small_model, write_small_hf
 
@@ -210,5 +210,9 @@ def leaves(document: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def main() -> None:
+    run_from_command_line(case, __doc__)
+
+
 if __name__ == "__main__":
-    main(case, __doc__.splitlines()[0])
+    main()

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from foreign_cases import Context, Failure, Outcome, check_refused, expect, main
+from foreign_cases import Context, Failure, Outcome, check_refused, expect, run_from_command_line
 from hostile_configs import CONFIGS, EITHER, REFUSED, SAME, as_text, training_config
 from hostile_metas import METAS, TEXTS
 from mmengine.config import Config
@@ -96,5 +96,9 @@ def predict_by_tool(context: Context, checkpoint: Path) -> str:
     return SAME if (labels == sound_labels()).all() else "other labels"
 
 
+def main() -> None:
+    run_from_command_line(case, __doc__)
+
+
 if __name__ == "__main__":
-    main(case, __doc__.splitlines()[0])
+    main()

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from foreign_cases import Context, check_refused, expect, main
+from foreign_cases import Context, check_refused, expect, run_from_command_line
 from hostile_headers import BYTES, HEADERS, REFUSED, SAME, with_header
 from hostile_indexes import INDEXES, Shards
 from small_models import BACKBONES, write_small_hf
@@ -69,5 +69,9 @@ def case(context: Context) -> str:
     return f"{kind}: {found}"
 
 
+def main() -> None:
+    run_from_command_line(case, __doc__)
+
+
 if __name__ == "__main__":
-    main(case, __doc__.splitlines()[0])
+    main()
