@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders of them")
     parser.add_argument(
         "--config",
-        help="config file; it is a program that runs, so give none of a stranger's (default: the config that the "
+        help="config file, which is a program that runs: give only one that you trust (default: the config that the "
         "checkpoint holds, read as data)",
     )
     parser.add_argument("--checkpoint", required=True, help="checkpoint file")

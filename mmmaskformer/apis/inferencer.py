@@ -49,8 +49,8 @@ class MaskFormerInferencer:
         outputs: some of ``"panoptic"``, ``"instance"`` and ``"semantic"``; by default what ``test_cfg`` says.
         cfg_options: overrides of the config, dotted keys and values.
         random_weights: use the model untrained, to try a pipeline or measure.
-        trust_config: run the config that the checkpoint holds as a program. Code in it will run: only for files of
-            people whom you trust.
+        trust_config: run the config that the checkpoint holds as a program. Code in it will run: use it only for
+            files that you trust.
 
     Attributes:
         model: the segmentor or detector, in evaluation.

@@ -10,7 +10,7 @@ from hostile_configs import as_text, training_config
 from mmengine.config import Config
 from small_models import CLASSES, small_config, small_model, small_weights
 
-from mmmaskformer.apis import MaskFormerInferencer
+from mmmaskformer.apis import MaskFormerInferencer, load_config, sync_dataset_meta
 from mmmaskformer.apis.stored_config import read_stored_config
 from mmmaskformer.checkpoint.writing import write_ours
 from mmmaskformer.errors import UserError
@@ -32,6 +32,18 @@ def test_a_run_checkpoint_predicts_as_with_its_config(tmp_path: Path) -> None:
     assert alone.classes == CLASSES and (alone(IMAGE).labels == expected).all() and len(np.unique(expected)) == 3
     run = MaskFormerInferencer(checkpoint=path, device="cpu", trust_config=True)
     assert (run(IMAGE).labels == expected).all()
+
+
+def test_a_detector_predicts_from_its_checkpoint_alone(trained_detector: Path, tmp_path: Path) -> None:
+    cfg = load_config(trained_detector / "tiny.py")
+    sync_dataset_meta(cfg, ["test_dataloader"])
+    weights = torch.load(trained_detector / "tiny.pth")["state_dict"]
+    path = write(tmp_path / "run.pth", cfg.pretty_text, weights)
+    image = trained_detector / "data" / "images" / "0.png"
+    alone = MaskFormerInferencer(checkpoint=path, device="cpu")(image)
+    expected = MaskFormerInferencer(trained_detector / "tiny.py", path, "cpu")(image)
+    assert (alone.panoptic.ids == expected.panoptic.ids).all() and (alone.labels == expected.labels).all()
+    assert tuple(alone.classes) == tuple(expected.classes) == ("square", "left", "right")
 
 
 def test_a_converted_checkpoint_needs_no_config_either_and_neither_does_an_older_one(tmp_path: Path) -> None:

@@ -62,7 +62,10 @@ def test_a_detector_counts_things_and_instances_and_writes_what_was_asked_for(tr
 def test_without_a_config_that_of_the_checkpoint_is_read_and_not_run(folder: Path) -> None:
     cfg = load_config(folder / "tiny.py")
     cfg.model.decode_head.num_classes = 3
-    for name, text in (("alone", cfg.pretty_text), ("hostile", f"x = open('was_here', 'w').close()\n{cfg.pretty_text}")):
+    for name, text in (
+        ("alone", cfg.pretty_text),
+        ("hostile", f"x = open('was_here', 'w').close()\n{cfg.pretty_text}"),
+    ):
         write_checkpoint(folder / f"{name}.pth", folder / "tiny.py", cfg=text)
     command = ("infer.py", "one/images/0.png", "--no-overlay", "--checkpoint")
     done = run_tool(*command, "alone.pth", "--out-dir", "alone", cwd=folder)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from launching import run_tool
-from tiny import make_dataset, write_config
+from tiny import CLASSES, make_dataset, write_config
+
+from mmmaskformer.apis import MaskFormerInferencer
 
 MORE = ("--cfg-options", "train_cfg.max_iters=4")
 
@@ -26,6 +28,12 @@ def test_training_writes_a_checkpoint_for_as_many_classes_as_the_data_set_names(
     saved = torch.load(folder / "work_dirs" / "tiny" / "iter_2.pth")
     assert saved["state_dict"]["decode_head.conv_seg.weight"].shape[0] == 3
     assert not list((folder / "work_dirs").rglob("*.tmp"))
+
+
+def test_the_checkpoint_of_a_run_predicts_by_itself(folder: Path) -> None:
+    inferencer = MaskFormerInferencer(checkpoint=folder / "work_dirs" / "tiny" / "iter_2.pth", device="cpu")
+    assert tuple(inferencer.classes) == CLASSES
+    assert inferencer(folder / "data" / "images" / "0.png").labels.shape == (64, 64)
 
 
 def test_resuming_continues_at_the_saved_iteration_as_if_never_stopped(folder: Path) -> None:

@@ -150,7 +150,7 @@ def run_cases(case: Case, cases: int, seed: int, in_processes: int = 0) -> tuple
     Returns:
         Number of cases by outcome, and what went wrong, a line for each case.
     """
-    MMLogger.get_instance("mmengine", log_level="ERROR")
+    MMLogger.get_instance("mmengine").setLevel("ERROR")
     outcomes: Counter[str] = Counter()
     failures = []
     with tempfile.TemporaryDirectory() as top:

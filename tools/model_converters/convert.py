@@ -3,8 +3,8 @@
 SRC is a file or a Hugging Face folder. DST is a file: weights, and beside them a config under the same name with .py;
 or, with --to hf, a folder. Weights of timm's and torchvision's classifiers become those of a backbone.
 
-SRC is read as data: nothing in it runs. A config file is a program, which runs when it is read: give --config no file of
-somebody whom you do not trust.
+SRC is read as data: nothing in it runs. A config file is a program, which runs when it is read: give --config only
+files that you trust.
 """
 
 from __future__ import annotations
