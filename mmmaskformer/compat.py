@@ -244,6 +244,29 @@ def checkpoint_activations_with_all_gradients() -> None:
     activation_checkpointing.wrap_forward = checkpointed
 
 
+def resume_without_running_configs() -> None:
+    """Takes ``meta["config"]`` out of what MMEngine loads, which its Runner would run as a program when it resumes.
+
+    MMCV's runners wrote it; MMEngine's write ``meta["cfg"]``, and only compare the number of GPUs with the older one.
+    """
+    from mmengine.runner.checkpoint import CheckpointLoader
+
+    original = CheckpointLoader.load_checkpoint.__func__
+    if getattr(original, "runs_no_config", False):
+        return
+
+    @functools.wraps(original)
+    def load_checkpoint(cls: type, *args: Any, **kwargs: Any) -> Any:
+        checkpoint = original(cls, *args, **kwargs)
+        meta = checkpoint.get("meta") if isinstance(checkpoint, dict) else None
+        if isinstance(meta, dict):
+            meta.pop("config", None)
+        return checkpoint
+
+    load_checkpoint.runs_no_config = True
+    CheckpointLoader.load_checkpoint = classmethod(load_checkpoint)
+
+
 def install() -> None:
     """Applies all of the above; calling it again changes nothing."""
     provide_missing_ops()
@@ -256,3 +279,4 @@ def install() -> None:
     check_class_names_of_every_dataset()
     name_configs_of_packages()
     checkpoint_activations_with_all_gradients()
+    resume_without_running_configs()

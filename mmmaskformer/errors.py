@@ -14,10 +14,29 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 TRACEBACK_VARIABLE = "MMMASKFORMER_TRACEBACK"
+LONGEST_MESSAGE = 2000
 
 
 class UserError(ValueError):
-    """A mistake in a config, a path or a file; the message names the thing, the value and the mend."""
+    """A mistake in a config, a path or a file; the message names the thing, the value and the mend.
+
+    The message is one line, whatever the names and values of a file that stand in it.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__(), LONGEST_MESSAGE)
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """The text in one line that a terminal shows as it is.
+
+    Args:
+        text: what may hold line breaks, control characters and halves of surrogate pairs; these become escapes.
+        longest: number of characters that are kept, if not all.
+    """
+    if longest is not None and len(text) > longest:
+        text = text[:longest] + "..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 @contextmanager
@@ -47,6 +66,7 @@ def explain(error: BaseException) -> str | None:
     """What to tell the user about ``error``, or None where it looks like a defect and a traceback helps more."""
     text = str(error)
     if "Original Traceback" in text:  # a data loader's worker sends its whole traceback as the message
+        text = ValueError.__str__(error) if isinstance(error, UserError) else text
         last = re.match(r"([\w.]+): (.*)", text.strip().splitlines()[-1])
         innermost = text.rpartition('File "')[2]
         ours = last is not None and ("UserError" in last[1] or innermost.startswith(str(PACKAGE)))

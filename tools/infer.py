@@ -1,4 +1,4 @@
-"""Segments images: ``python tools/infer.py IMAGES... --config CONFIG --checkpoint CHECKPOINT --out-dir DIR``."""
+"""Segments images: ``python tools/infer.py IMAGES... --checkpoint CHECKPOINT --out-dir DIR [--config CONFIG]``."""
 
 from __future__ import annotations
 
@@ -28,8 +28,17 @@ def parse_args() -> argparse.Namespace:
         description="Segment images and write overlays with a legend, label maps, panoptic maps and instances"
     )
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders of them")
-    parser.add_argument("--config", required=True, help="config file")
+    parser.add_argument(
+        "--config",
+        help="config file, which is a program that runs: give only one that you trust (default: the config that the "
+        "checkpoint holds, read as data)",
+    )
     parser.add_argument("--checkpoint", required=True, help="checkpoint file")
+    parser.add_argument(
+        "--trust-config",
+        action="store_true",
+        help="run the config that the checkpoint holds as a program: code in it will run",
+    )
     parser.add_argument(
         "--out-dir", required=True, help="folder for <name>_overlay.png, <name>_labels.png, <name>_panoptic.png, ..."
     )
@@ -63,7 +72,12 @@ def main() -> None:
     images = without_repeats(list_images(args.images, leave_out=out_dir))
     check_outputs(images, image_outputs(out_dir, output_names(images)))
     inferencer = MaskFormerInferencer(
-        args.config, args.checkpoint, args.device, outputs=args.outputs, cfg_options=args.cfg_options
+        args.config,
+        args.checkpoint,
+        args.device,
+        outputs=args.outputs,
+        cfg_options=args.cfg_options,
+        trust_config=args.trust_config,
     )
     skipped: list[str] = []
 

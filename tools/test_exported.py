@@ -20,7 +20,7 @@ NEEDED = {"panoptic": "segment_map", "instance": "instance_masks", "semantic": "
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate an exported model on the test data set of a config")
     parser.add_argument("config", help="config file")
-    parser.add_argument("model", help="file that tools/export.py wrote")
+    parser.add_argument("model", help="file that tools/export.py wrote; a .pt2 is a program that runs")
     arguments.add_test_folders(parser)
     arguments.add_cfg_options(parser)
     return parser.parse_args()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,18 @@ from numpy import ndarray
 from torch import nn
 
 from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
-from mmmaskformer.apis.config import load_config, sync_dataset_meta
+from mmmaskformer.apis.config import sync_dataset_meta
 from mmmaskformer.apis.dataset_info import dataset_classes, dataset_type, iterate_datasets
 from mmmaskformer.apis.images import ImageSource, check_decodable, check_outputs, list_images, output_names
 from mmmaskformer.apis.outputs import choose_outputs
 from mmmaskformer.apis.results import SegmentationResult, image_outputs
+from mmmaskformer.apis.stored_config import built_from, find_config
 from mmmaskformer.errors import UserError
+from mmmaskformer.foreign.metainfo import read_dataset_meta
+from mmmaskformer.foreign.pipelines import loads_truth
 from mmmaskformer.visualization import complete_palette, read_outputs
 
+TRIED_SIZE = (64, 64, 3)
 ErrorHandler = Callable[[str, UserError], None]
 
 
@@ -37,12 +41,16 @@ class MaskFormerInferencer:
     annotations. Arrays are BGR, as OpenCV and mmcv read images.
 
     Args:
-        config: a config file, or a config that :func:`mmmaskformer.apis.load_config` read.
+        config: a config file, which is a program that runs, or a config that :func:`mmmaskformer.apis.load_config`
+            read. None for the config that the checkpoint holds, which is read as data
+            (:mod:`mmmaskformer.foreign.configs`).
         checkpoint: the weights. None is accepted only with ``random_weights``.
         device: for instance ``"cuda:0"`` or ``"cpu"``; by default a GPU where there is one.
         outputs: some of ``"panoptic"``, ``"instance"`` and ``"semantic"``; by default what ``test_cfg`` says.
         cfg_options: overrides of the config, dotted keys and values.
         random_weights: use the model untrained, to try a pipeline or measure.
+        trust_config: run the config that the checkpoint holds as a program. Code in it will run: use it only for
+            files that you trust.
 
     Attributes:
         model: the segmentor or detector, in evaluation.
@@ -50,27 +58,29 @@ class MaskFormerInferencer:
         palette: their colours.
 
     Raises:
-        UserError: a file is missing, the config has no test pipeline, the device does not exist, the model does not
-            have the outputs, or the checkpoint does not fit it; with the first tensors that differ and both shapes.
+        UserError: a file is missing, the checkpoint's own config is not there or not accepted, the config has no test
+            pipeline, the device does not exist, the model does not have the outputs, or the checkpoint does not fit it;
+            with the first tensors that differ and both shapes.
 
     Example:
         >>> inferencer = MaskFormerInferencer("configs/maskformer_efficientnet-lite0_shapes.py", "latest.pth")
         >>> inferencer("street.jpg").labels.shape
         (360, 480)
-        >>> inferencer = MaskFormerInferencer("configs/maskformer_r50_coco-panoptic.py", "r50.pth")
+        >>> inferencer = MaskFormerInferencer(checkpoint="r50.pth")  # a panoptic model with a config in its meta
         >>> inferencer("street.jpg").panoptic.segments[0].score
         0.97
     """
 
     def __init__(
         self,
-        config: str | os.PathLike | Config,
+        config: str | os.PathLike | Config | None = None,
         checkpoint: str | os.PathLike | None = None,
         device: str | None = None,
         *,
         outputs: Sequence[str] | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         random_weights: bool = False,
+        trust_config: bool = False,
     ) -> None:
         if checkpoint is None and not random_weights:
             raise UserError("no checkpoint given; for a model with random weights say random_weights=True")
@@ -78,28 +88,29 @@ class MaskFormerInferencer:
             checkpoint = os.fspath(checkpoint)
             check_checkpoint_exists(checkpoint, "checkpoint")
         self.device = find_device(device)
-        if isinstance(config, Config):
-            cfg = deepcopy(config)
-            cfg.merge_from_dict(dict(cfg_options or {}))
-            init_default_scope(cfg.get("default_scope", "mmseg"))
-        else:
-            cfg = load_config(config, cfg_options)
+        cfg = find_config(config, checkpoint, cfg_options, trust_config)
+        init_default_scope(cfg.get("default_scope", "mmseg"))
         check_sizes(cfg)
         sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
         if outputs is not None:
             choose_outputs(cfg, outputs)
         loading, *steps = inference_pipeline(cfg)
-        self._from_file = Compose([loading, *steps])
-        self._color_type = loading.get("color_type", "color")
-        from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
-        self._from_array = Compose([from_array, *steps])
-        self.model = MODELS.build(cfg.model)
-        meta: Mapping[str, Any] = {}
-        if checkpoint is not None:
-            check_checkpoint_fits(self.model, checkpoint)
-            meta = load_checkpoint(self.model, checkpoint, map_location="cpu", logger="silent").get("meta") or {}
-        self.classes, self.palette = class_names(meta.get("dataset_meta") or {}, cfg, num_classes(self.model))
-        self.model.to(self.device).eval()
+        stored = config is None and not trust_config
+        with built_from(f"the config of {checkpoint}") if stored else nullcontext():
+            self._from_file = Compose([loading, *steps])
+            self._color_type = loading.get("color_type", "color")
+            from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
+            self._from_array = Compose([from_array, *steps])
+            self.model = MODELS.build(cfg.model)
+            dataset_meta: Mapping[str, Any] = {}
+            if checkpoint is not None:
+                check_checkpoint_fits(self.model, checkpoint)
+                meta = load_checkpoint(self.model, checkpoint, map_location="cpu", logger="silent").get("meta") or {}
+                dataset_meta = read_dataset_meta(meta, checkpoint)
+            self.classes, self.palette = class_names(dataset_meta, cfg, num_classes(self.model))
+            self.model.to(self.device).eval()
+            if stored:
+                self._try(Compose([from_array, steps[-1]]))
 
     def __call__(
         self,
@@ -197,6 +208,13 @@ class MaskFormerInferencer:
         check_decodable(image)
         return self._from_file(dict(img_path=str(image), seg_fields=[], reduce_zero_label=False))
 
+    def _try(self, pipeline: Compose) -> None:
+        """Predicts a small black image, so that a config that does not work is known before the first real one."""
+        image = np.zeros(TRIED_SIZE, np.uint8)
+        sample = pipeline(dict(img=image, img_path="", img_id=0, seg_fields=[], reduce_zero_label=False))
+        for _ in self._predict([(image, "", sample)]):
+            pass
+
     @torch.no_grad()
     def _predict(self, batch: Sequence[tuple[Path | ndarray, str, dict]]) -> Iterator[SegmentationResult]:
         outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
@@ -234,7 +252,7 @@ def inference_pipeline(cfg: Config) -> list[dict]:
             "how an image is read, resized and packed"
         )
     steps = [step.to_dict() if hasattr(step, "to_dict") else dict(step) for step in steps]
-    steps = [step for step in steps if "Annotations" not in str(step["type"])]
+    steps = [step for step in steps if not loads_truth(str(step["type"]))]
     names = [str(step["type"]) for step in steps]
     if not names or "LoadImage" not in names[0] or "Pack" not in names[-1]:
         raise UserError(
@@ -276,6 +294,8 @@ def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tup
             classes = dataset_classes(dataset)
             palette = given or (known.get("palette") if classes == list(known.get("classes", ())) else None)
             candidates.append((classes, palette))
+    stored = cfg.get("metainfo") or {}
+    candidates.append((stored.get("classes"), stored.get("palette")))
     for classes, palette in candidates:
         if classes is not None and len(classes) == count:
             return list(classes), complete_palette(palette, count)

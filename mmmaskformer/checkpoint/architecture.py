@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,13 +65,9 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> Head:
         head: the head's name.
 
     Raises:
-        UserError: a tensor that tells a size is missing; names it.
+        UserError: a tensor that tells a size is missing or has another shape than it can have; names it.
     """
-
-    def shape(key: str) -> tuple[int, ...]:
-        if f"{head}.{key}" not in state:
-            raise UserError(f"{head}.{key} is missing: the checkpoint is not whole")
-        return tuple(state[f"{head}.{key}"].shape)
+    shape = _Shapes(state, f"{head}.").matrix
 
     def transformer(prefix: str) -> tuple[int, int] | None:
         layers = _numbered(state, f"{head}.{prefix}.layers.")
@@ -89,6 +85,10 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> Head:
     else:
         kind, num_queries = "per-pixel-plus", shape("query_embed.weight")[0]
         num_classes = num_queries
+    if num_classes < 1:
+        raise UserError(f"{head}.class_embed.weight has rows for no class")
+    if kind != "per-pixel" and decoder is None:
+        raise UserError(f"{head}.transformer_decoder has no layers: the checkpoint is not whole")
     return Head(
         kind=kind,
         num_classes=num_classes,
@@ -109,14 +109,11 @@ def describe_backbone(state: Mapping[str, Tensor], prefix: str = "backbone.") ->
     Raises:
         UserError: it is of another kind, or of a depth that these do not have.
     """
-    shapes = {key.removeprefix(prefix): tuple(v.shape) for key, v in state.items() if key.startswith(prefix)}
-    try:
-        if "patch_embed.projection.weight" in shapes:
-            return _describe_swin(shapes)
-        if "layer1.0.conv1.weight" in shapes:
-            return _describe_resnet(shapes)
-    except KeyError as error:
-        raise UserError(f"{prefix}{error.args[0]} is missing: the checkpoint is not whole") from error
+    shapes = _Shapes(state, prefix)
+    if "patch_embed.projection.weight" in shapes:
+        return _describe_swin(shapes)
+    if "layer1.0.conv1.weight" in shapes:
+        return _describe_resnet(shapes)
     some = ", ".join(list(shapes)[:3])
     raise UserError(
         f"a config can be made for ResNet and SwinTransformer alone, and the backbone holds {some}: give the model's "
@@ -124,7 +121,37 @@ def describe_backbone(state: Mapping[str, Tensor], prefix: str = "backbone.") ->
     )
 
 
-def _describe_resnet(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+class _Shapes(Mapping):
+    """Shapes of the tensors below a prefix, which is left out of their names."""
+
+    def __init__(self, state: Mapping[str, Tensor], prefix: str) -> None:
+        self.prefix = prefix
+        self._shapes = {k.removeprefix(prefix): tuple(v.shape) for k, v in state.items() if k.startswith(prefix)}
+
+    def __getitem__(self, key: str) -> tuple[int, ...]:
+        return self._shapes[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shapes)
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    def matrix(self, key: str, dimensions: int = 2) -> tuple[int, ...]:
+        """The shape of a tensor that has at least so many dimensions.
+
+        Raises:
+            UserError: it is missing, or it has fewer dimensions or no elements.
+        """
+        if key not in self._shapes:
+            raise UserError(f"{self.prefix}{key} is missing: the checkpoint is not whole")
+        shape = self._shapes[key]
+        if len(shape) < dimensions or 0 in shape:
+            raise UserError(f"{self.prefix}{key} has the shape {shape}, must have {dimensions} dimensions and elements")
+        return shape
+
+
+def _describe_resnet(shapes: _Shapes) -> dict[str, Any]:
     blocks = tuple(_numbered(shapes, f"layer{stage}.") for stage in (1, 2, 3, 4))
     bottleneck = "layer1.0.conv3.weight" in shapes
     depths = BOTTLENECK_DEPTHS if bottleneck else BASIC_DEPTHS
@@ -135,8 +162,8 @@ def _describe_resnet(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     config = dict(
         type="ResNet",
         depth=depths[blocks],
-        base_channels=shapes["layer1.0.conv1.weight"][0],
-        stem_channels=shapes["stem.6.weight" if deep_stem else "conv1.weight"][0],
+        base_channels=shapes.matrix("layer1.0.conv1.weight")[0],
+        stem_channels=shapes.matrix("stem.6.weight" if deep_stem else "conv1.weight")[0],
     )
     if deep_stem:
         config.update(deep_stem=True)
@@ -145,10 +172,10 @@ def _describe_resnet(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     return config
 
 
-def _describe_swin(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+def _describe_swin(shapes: _Shapes) -> dict[str, Any]:
     stages = range(_numbered(shapes, "stages."))
-    tables = [shapes[f"stages.{stage}.blocks.0.attn.w_msa.relative_position_bias_table"] for stage in stages]
-    embed_dims, _, patch_size, _ = shapes["patch_embed.projection.weight"]
+    tables = [shapes.matrix(f"stages.{stage}.blocks.0.attn.w_msa.relative_position_bias_table") for stage in stages]
+    embed_dims, _, patch_size, _ = shapes.matrix("patch_embed.projection.weight", 4)
     return dict(
         type="SwinTransformer",
         embed_dims=embed_dims,
@@ -156,7 +183,7 @@ def _describe_swin(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         depths=tuple(_numbered(shapes, f"stages.{stage}.blocks.") for stage in stages),
         num_heads=tuple(heads for _, heads in tables),
         window_size=(round(tables[0][0] ** 0.5) + 1) // 2,
-        mlp_ratio=shapes["stages.0.blocks.0.ffn.layers.0.0.weight"][0] // embed_dims,
+        mlp_ratio=shapes.matrix("stages.0.blocks.0.ffn.layers.0.0.weight")[0] // embed_dims,
     )
 
 

@@ -15,13 +15,15 @@ from torch import Tensor
 
 from mmmaskformer import ade20k
 from mmmaskformer.errors import UserError
+from mmmaskformer.foreign import values
+from mmmaskformer.foreign.metainfo import read_dataset_meta
 
 from . import detectron2, huggingface, openmmlab
 from .architecture import HEADS, describe_backbone, describe_head, find_head
 from .classes import known_classes, named_classes
 from .configs import NUM_THINGS, Settings, make_config, release_settings
-from .fitting import check_fit, shapes_of
-from .hf_config import class_names, read_settings
+from .fitting import check_fit, check_kinds, shapes_of
+from .hf_config import HEAVIEST, class_names, read_settings
 from .keymap import Conversion, listed
 from .reading import BACKBONES, FORMATS, Checkpoint, find_format
 
@@ -102,8 +104,12 @@ def to_ours(checkpoint: Checkpoint, options: Options | None = None) -> Model:
         raise UserError(f"{checkpoint.path} is half a model, without a backbone: {listed(list(checkpoint.weights))}")
     head = _target_head(checkpoint, format, options)
     conversion = _convert(checkpoint, format, head)
+    check_kinds(conversion.weights)
     sizes = describe_head(conversion.weights, head)
-    num_things = _num_things(checkpoint, sizes.num_classes, options) if head == "panoptic_head" else None
+    own = read_dataset_meta(checkpoint.meta, str(checkpoint.path))
+    if len(own.get("classes", ())) != sizes.num_classes:
+        own = {}  # of another model
+    num_things = _num_things(own, sizes.num_classes, options) if head == "panoptic_head" else None
     if num_things is None and options.num_things is not None:
         raise UserError(f"--num-things {options.num_things}: {checkpoint.path} is semantic; add --task panoptic")
 
@@ -118,7 +124,7 @@ def to_ours(checkpoint: Checkpoint, options: Options | None = None) -> Model:
         config = Config(make_config(sizes, backbone, settings, num_things))
     whose = "the config's model" if options.config is not None else f"a {sizes.kind} model with these sizes"
     check_fit(conversion.weights, shapes_of(config), whose)
-    meta = _dataset_meta(checkpoint, format, sizes.num_classes, num_things)
+    meta = own or _known_dataset_meta(checkpoint, format, sizes.num_classes, num_things)
     return Model(format, conversion, head, num_things, config, settings, meta)
 
 
@@ -162,7 +168,7 @@ def _target_head(checkpoint: Checkpoint, format: str, options: Options) -> str:
         return find_head(weights)
     classes = weights.get(DETECTRON2_CLASSES if format == "detectron2" else HF_CLASSES)
     panoptic = any(key.endswith(DETECTRON2_ENCODER) for key in weights)  # the release's semantic models have none
-    panoptic |= classes is not None and len(classes) == 133 + 1
+    panoptic |= classes is not None and classes.numel() == 133 + 1
     return HEADS[panoptic]
 
 
@@ -171,7 +177,7 @@ def _convert(checkpoint: Checkpoint, format: str, head: str) -> Conversion:
     if format in ("detectron2", "hf"):
         project = detectron2 if format == "detectron2" else huggingface
         classes = weights.get(DETECTRON2_CLASSES if format == "detectron2" else HF_CLASSES)
-        ade = head == "panoptic_head" and classes is not None and len(classes) == ade20k.NUM_CLASSES + 1
+        ade = head == "panoptic_head" and classes is not None and classes.numel() == ade20k.NUM_CLASSES + 1
         return project.convert_from(weights, head, ade)
     there = find_head(weights)
     if format == "mmmaskformer":
@@ -186,10 +192,10 @@ def _convert(checkpoint: Checkpoint, format: str, head: str) -> Conversion:
     return result
 
 
-def _num_things(checkpoint: Checkpoint, count: int, options: Options) -> int:
+def _num_things(dataset_meta: Mapping[str, Any], count: int, options: Options) -> int:
     if options.config is not None:
         return options.config.model.panoptic_head.num_things_classes
-    things = (checkpoint.meta.get("dataset_meta") or {}).get("thing_classes")
+    things = dataset_meta.get("thing_classes")
     found = options.num_things if things is None or options.num_things is not None else len(things)
     found = NUM_THINGS.get(count) if found is None else found
     if found is None:
@@ -211,7 +217,9 @@ def _settings(
     if format == "hf":
         settings = read_settings(checkpoint.config, checkpoint.preprocessor, settings)
     elif format == "detectron2" and (own := checkpoint.weights.get("criterion.empty_weight")) is not None:
-        settings.no_object_weight = round(float(own[-1]), 6)
+        last = own.flatten()[-1:].tolist()
+        weight = values.number(last[0] if last else None, "criterion.empty_weight[-1]", 0, HEAVIEST)
+        settings.no_object_weight = round(weight, 6)
     elif format in ("mmseg", "mmdet"):
         # Neither pads at test time as the release does; mmdet hides padding from attention.
         settings = replace(settings, size_divisor=None, mask_padding=format == "mmdet")
@@ -220,10 +228,8 @@ def _settings(
     return settings
 
 
-def _dataset_meta(checkpoint: Checkpoint, format: str, count: int, num_things: int | None) -> dict[str, Any]:
-    own = checkpoint.meta.get("dataset_meta")
-    if own:
-        return dict(own)
+def _known_dataset_meta(checkpoint: Checkpoint, format: str, count: int, num_things: int | None) -> dict[str, Any]:
+    """Classes of a checkpoint without ``dataset_meta``."""
     names = class_names(checkpoint.config, count) if format == "hf" else None
     if names is None:
         return known_classes(count, num_things is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +10,17 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
+from .backbones import relative_position_index
 from .keymap import listed
 
-COMPUTED = ("num_batches_tracked", "relative_position_index")
+POSITIONS = "relative_position_index"
+COMPUTED = ("num_batches_tracked", POSITIONS)
 # Which option of the model's config decides over a tensor; the first that fits is named.
 OPTIONS = [
     (r"backbone\.stages\..*relative_position", "backbone.window_size or num_heads"),
@@ -47,28 +50,77 @@ MODULES = [
 
 
 class _OnMeta(TorchFunctionMode):
-    """Makes modules without memory, but for the numbers that mmseg's Swin reads while it is built."""
+    """Makes modules without memory, but for the numbers that mmseg's Swin reads while it is built.
+
+    Args:
+        most: number of tensors that may be made.
+    """
+
+    def __init__(self, most: float) -> None:
+        super().__init__()
+        self.most = most
 
     def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = dict(kwargs or {})
         if function is torch.linspace:
             kwargs["device"] = "cpu"
+            self.most -= kwargs.get("steps", args[2] if len(args) > 2 else 0)
+        self.most -= function is torch.empty
+        if self.most < 0:
+            raise UserError("the config's model has many more layers than the checkpoint")
         return function(*args, **kwargs)
 
 
-def shapes_of(cfg: Config | Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Shape of every weight of the config's model.
+def meta_model(cfg: Config | Mapping[str, Any], most: float = math.inf) -> nn.Module:
+    """The config's model without memory.
+
+    Args:
+        cfg: the config.
+        most: number of tensors that may be made.
+
+    Raises:
+        UserError: the model cannot be built, or it has many more tensors.
+    """
+    cfg = cfg if isinstance(cfg, Config) else Config(dict(cfg))
+    scope = DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmseg"))
+    try:
+        with scope, torch.device("meta"), _OnMeta(most):
+            return MODELS.build(cfg.model)
+    except (ValueError, RuntimeError, ArithmeticError, AssertionError, IndexError) as error:
+        if isinstance(error, UserError):
+            raise
+        reason = str(error) or type(error).__name__
+        raise UserError(f"the config's model cannot be built: {reason}") from error
+
+
+def shapes_of(model: Config | Mapping[str, Any] | nn.Module) -> dict[str, tuple[int, ...]]:
+    """Shape of every weight of a model, or of a config's model.
 
     Raises:
         UserError: the model cannot be built.
     """
-    cfg = cfg if isinstance(cfg, Config) else Config(dict(cfg))
-    try:
-        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "mmseg")), torch.device("meta"), _OnMeta():
-            model = MODELS.build(cfg.model)
-    except ValueError as error:
-        raise UserError(f"the config's model cannot be built: {error}") from error
+    model = model if isinstance(model, nn.Module) else meta_model(model)
     return {key: tuple(v.shape) for key, v in model.state_dict().items() if not key.endswith(COMPUTED)}
+
+
+def check_kinds(weights: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that have the shape of a weight, and are none.
+
+    Args:
+        weights: under our names.
+
+    Raises:
+        UserError: a weight that is no floating point, or Swin's table of positions with other numbers than Swin's.
+    """
+    for key, value in weights.items():
+        if not key.endswith(COMPUTED) and not value.is_floating_point():
+            raise UserError(f"{key} is of {value.dtype}, must be of a floating point type as weights are")
+        if key.endswith(POSITIONS):
+            table = weights.get(key.replace(POSITIONS, "relative_position_bias_table"))
+            window = 0 if table is None or not table.dim() else (round(len(table) ** 0.5) + 1) // 2
+            fits = value.shape == (window**2, window**2)
+            if not fits or not (value.is_meta or torch.equal(value.long(), relative_position_index(window))):
+                raise UserError(f"{key} does not hold the positions in Swin's windows of {window} pixels")
 
 
 def check_fit(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], whose: str) -> None:

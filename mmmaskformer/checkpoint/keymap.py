@@ -129,11 +129,16 @@ class KeyMap:
             if missing:
                 raise UserError(f"{listed(missing)} is missing beside its siblings: the checkpoint is not whole")
             parts = [values[number] for number in range(len(rule.parts))]
-            value = parts[0] if len(parts) == 1 else torch.cat(parts)
             key = _expand(rule.ours, binding)
             if key in result.weights:
                 raise UserError(f"{_expand(rule.parts[0], binding)} is there under two names, both for {key}")
-            result.weights[key] = value if rule.reorder is None else rule.reorder.to_ours(value)
+            try:
+                value = parts[0] if len(parts) == 1 else torch.cat(parts)
+                result.weights[key] = value if rule.reorder is None else rule.reorder.to_ours(value)
+            except (RuntimeError, IndexError) as error:
+                theirs = " and ".join(_expand(part, binding) for part in rule.parts)
+                shapes = " and ".join(str(tuple(part.shape)) for part in parts)
+                raise UserError(f"{theirs} cannot become {key}: the shapes are {shapes}") from error
             _count(result, _shown(rule.parts), rule.ours, rule, len(parts))
         return result
 
@@ -186,7 +191,7 @@ def _pattern(template: str) -> tuple[re.Pattern, dict[str, int]]:
     regex, offsets, end = "", {}, 0
     for found in PLACEHOLDER.finditer(template):
         name, offset = found.groups()
-        regex += re.escape(template[end : found.start()]) + rf"(?P<{name}>{'.+' if name == 'name' else '[0-9]+'})"
+        regex += re.escape(template[end : found.start()]) + rf"(?P<{name}>{'.+' if name == 'name' else '[0-9]{1,6}'})"
         if offset:
             offsets[name] = int(offset)
         end = found.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -16,7 +15,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mmmaskformer.errors import UserError
+from mmmaskformer.foreign.json_text import read_json
+from mmmaskformer.foreign.values import shown
 
+from .folders import file_within, read_index
 from .keymap import listed
 from .pickles import load_pickle
 from .torch_files import BEGINNING, is_torch_file, load_torch
@@ -70,6 +72,16 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
         return _read_folder(path)
     if not path.is_file():
         raise UserError(f"checkpoint {path} does not exist")
+    weights, meta = _contents(path)
+    checkpoint = Checkpoint(path, weights, meta)
+    if any(key.startswith("model.pixel_level_module.") for key in weights):
+        checkpoint.config = _beside(path, "config.json")
+        checkpoint.preprocessor = _beside(path, "preprocessor_config.json")
+    return checkpoint
+
+
+def _contents(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
+    """Weights and ``meta`` of a file."""
     content = read_file(path)
     holder = content if isinstance(content, Mapping) else {}
     found = next((holder[key] for key in ("state_dict", "model") if isinstance(holder.get(key), Mapping)), holder)
@@ -81,11 +93,7 @@ def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
     if not weights:
         raise UserError(f"{path} holds no weights: {', '.join(map(str, list(holder)[:3])) or type(content).__name__}")
     meta = holder.get("meta")
-    checkpoint = Checkpoint(path, weights, meta if isinstance(meta, Mapping) else {})
-    if any(key.startswith("model.pixel_level_module.") for key in weights):
-        checkpoint.config = _beside(path, "config.json")
-        checkpoint.preprocessor = _beside(path, "preprocessor_config.json")
-    return checkpoint
+    return weights, meta if isinstance(meta, Mapping) else {}
 
 
 def find_format(checkpoint: Checkpoint) -> str:
@@ -101,7 +109,9 @@ def find_format(checkpoint: Checkpoint) -> str:
             raise UserError(f"{path} is of {model} and not of MaskFormer: it has {listed(signed)}")
     kind = checkpoint.config.get("model_type")
     if kind not in (None, "maskformer"):
-        raise UserError(f"{path} is not of MaskFormer: config.json says {kind!r}; its first keys are {listed(keys)}")
+        raise UserError(
+            f"{path} is not of MaskFormer: config.json says {shown(kind)}; its first keys are {listed(keys)}"
+        )
     if any(key.startswith(("pixel_level_module.", "transformer_module.")) for key in keys):
         raise UserError(f"{path} is half a model: Hugging Face's MaskFormerModel, without heads; it has {listed(keys)}")
     for format, head in HEADS.items():
@@ -159,26 +169,38 @@ def _read_folder(folder: Path) -> Checkpoint:
     config = _beside(folder / "config.json", "config.json")
     if not config:
         raise UserError(f"{folder} is no folder of a Hugging Face model: it has no config.json")
-    names = [name for name in FOLDER_FILES if (folder / name).is_file()][:1]
-    for index in SHARDS:
-        if not names and (folder / index).is_file():
-            names = sorted(set(_beside(folder / index, index).get("weight_map", {}).values()))
-    if not names:
+    whole = [name for name in FOLDER_FILES if file_within(folder, name) is not None]
+    indexes = [name for name in SHARDS if file_within(folder, name) is not None]
+    if whole:
+        weights = _contents(folder / whole[0])[0]
+    elif indexes:
+        weights = _read_shards(folder, indexes[0])
+    else:
         raise UserError(f"{folder} has none of {', '.join(FOLDER_FILES + SHARDS)}")
-    weights: dict[str, Tensor] = {}
-    for name in names:
-        weights.update(read_checkpoint(folder / name).weights)
     preprocessor = _beside(folder / "config.json", "preprocessor_config.json")
     return Checkpoint(folder, weights, config=config, preprocessor=preprocessor)
 
 
+def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
+    """The weights that an index names, each from the shard that it says and from no other."""
+    weights: dict[str, Tensor] = {}
+    promised = read_index(folder / index)
+    for name in sorted(set(promised.values())):
+        shard = file_within(folder, name)
+        if shard is None:
+            raise UserError(f"{folder / index} names {name}, which is not in the folder")
+        found = _contents(shard)[0]
+        for key in found:
+            if promised.get(key) != name:
+                where = f"in {promised[key]}" if key in promised else "nowhere"
+                raise UserError(f"{shard} holds {key}, which according to {index} is {where}")
+        weights.update(found)
+    if missing := [key for key in promised if key not in weights]:
+        raise UserError(f"{folder / index} promises {listed(missing)}, which {promised[missing[0]]} does not hold")
+    return weights
+
+
 def _beside(path: Path, name: str) -> dict:
-    """A JSON file in the same folder; empty where there is none, or where it is of something else."""
-    file = path.with_name(name)
-    if not file.is_file():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} cannot be read: {error}") from error
-    return content if isinstance(content, dict) else {}
+    """A JSON file in the same folder; empty where there is none."""
+    file = file_within(path.parent, name)
+    return {} if file is None else read_json(file)

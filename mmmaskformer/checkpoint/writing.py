@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
+from mmmaskformer.foreign.literals import comment, emit
 from mmmaskformer.labels import default_void
 
 from . import ade20k
@@ -48,10 +49,17 @@ def check_destination(path: Path, source: Path, target: str) -> None:
 
 
 def write_ours(model: Model, path: Path) -> list[Path]:
-    """Weights, as MMEngine's tools read them, and the config beside them under the same name with ``.py``."""
+    """Weights, as MMEngine's tools read them, and the config beside them under the same name with ``.py``.
+
+    The config is in the weights' ``meta`` as well, where MMEngine puts that of a training run.
+
+    Raises:
+        UserError: the config holds something that is no literal.
+    """
     config = path.with_suffix(".py")
-    text = f"{HEADER}{path.name}, converted from the format {model.format!r}.\n{model.config.pretty_text}"
-    meta = dict(dataset_meta=model.dataset_meta) if model.dataset_meta else {}
+    settings = emit(model.config.to_dict(), "the config")
+    text = comment(f"{HEADER.removeprefix('# ')}{path.name}, converted from the format {model.format!r}.") + settings
+    meta = dict(cfg=settings) | (dict(dataset_meta=model.dataset_meta) if model.dataset_meta else {})
     write_weights(model.weights, path, meta)
     with atomic_open(config, "w", encoding="utf-8") as file:
         file.write(text)

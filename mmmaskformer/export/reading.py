@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from collections.abc import Mapping
@@ -14,9 +13,17 @@ import torch
 from numpy import ndarray
 
 from mmmaskformer.errors import UserError
+from mmmaskformer.foreign import values
+from mmmaskformer.foreign.json_text import parse_json
 
 from .packages import require
-from .writing import METADATA
+from .writing import LARGEST_BATCH, LARGEST_SIDE, METADATA
+
+DESCRIBED = ("classes", "palette", "num_things", "outputs", "batch", "size", "void")
+OUTPUT_NAMES = (
+    "labels", "scores", "segment_map", "segment_labels", "segment_scores",
+    "instance_labels", "instance_scores", "instance_masks", "instance_boxes",
+)  # fmt: skip
 
 
 class Exported(Protocol):
@@ -104,11 +111,39 @@ def parse_description(text: str | None, path: Path) -> dict[str, Any]:
     """What a file says about itself.
 
     Raises:
-        UserError: nothing.
+        UserError: nothing, or something else than :func:`mmmaskformer.export.describe` writes.
     """
     if not text:
         raise UserError(f"{path} was not written by tools/export.py: it does not describe its inputs and outputs")
-    return json.loads(text)
+    where = f"the description in {path}"
+    found = parse_json(text, where)
+    for key in DESCRIBED:
+        if key not in found:
+            raise UserError(f"{where} lacks {key}")
+    classes = values.names(found["classes"], f"{where}: classes")
+    outputs = values.names(found["outputs"], f"{where}: outputs")
+    for name in outputs:
+        values.one_of(name, f"{where}: outputs", OUTPUT_NAMES)
+    size = found["size"]
+    return found | dict(
+        classes=classes,
+        palette=values.colors(found["palette"], f"{where}: palette"),
+        num_things=_optional(found["num_things"], f"{where}: num_things", 0, len(classes)),
+        outputs=outputs,
+        batch=_optional(found["batch"], f"{where}: batch", 1, LARGEST_BATCH),
+        size=None if size is None else _size(size, f"{where}: size"),
+        void=values.whole(found["void"], f"{where}: void", -(1 << 31), 1 << 31),
+        smallest_side=values.whole(found.get("smallest_side", 1), f"{where}: smallest_side", 1, LARGEST_SIDE),
+    )
+
+
+def _optional(value: Any, where: str, low: int, high: int) -> int | None:
+    return None if value is None else values.whole(value, where, low, high)
+
+
+def _size(value: Any, where: str) -> list[int]:
+    values.numbers(value, where, 2, 1, LARGEST_SIDE)
+    return [values.whole(side, where, 1, LARGEST_SIDE) for side in value]
 
 
 def check_shapes(description: Mapping[str, Any], images: ndarray, output_size: tuple[int, int]) -> None:
@@ -130,6 +165,6 @@ def check_shapes(description: Mapping[str, Any], images: ndarray, output_size: t
             f"{images.shape[1]}x{images.shape[2]} and results of {output_size[0]}x{output_size[1]}: export without "
             "--size"
         )
-    least = description.get("smallest_side", 1)
+    least = description["smallest_side"]
     if min(images.shape[1:3]) < least:
         raise UserError(f"images of {images.shape[1]}x{images.shape[2]} are too small: {least} pixels a side at least")

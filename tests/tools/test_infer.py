@@ -8,6 +8,8 @@ from launching import run_tool
 from segmenter import write_checkpoint, write_config
 from tiny import make_dataset
 
+from mmmaskformer.apis import load_config
+
 MODEL = ("--config", "tiny.py", "--checkpoint", "tiny.pth")
 
 
@@ -60,6 +62,26 @@ def test_a_detector_counts_things_and_instances_and_writes_what_was_asked_for(tr
     written = {path.name.removeprefix("0_") for path in (trained_detector / "out").glob("0_*")}
     pictures = {"panoptic_overlay.png", "instances_overlay.png"}
     assert written == {"panoptic.png", "panoptic.json", "instances.json"} | pictures
+
+
+def test_without_a_config_that_of_the_checkpoint_is_read_and_not_run(folder: Path) -> None:
+    cfg = load_config(folder / "tiny.py")
+    cfg.model.decode_head.num_classes = 3
+    for name, text in (
+        ("alone", cfg.pretty_text),
+        ("hostile", f"x = open('was_here', 'w').close()\n{cfg.pretty_text}"),
+    ):
+        write_checkpoint(folder / f"{name}.pth", folder / "tiny.py", cfg=text)
+    command = ("infer.py", "one/images/0.png", "--no-overlay", "--checkpoint")
+    done = run_tool(*command, "alone.pth", "--out-dir", "alone", cwd=folder)
+    assert done.returncode == 0 and (folder / "alone" / "0_labels.png").is_file(), done.stdout
+    done = run_tool(*command, "hostile.pth", "--out-dir", "hostile", cwd=folder)
+    assert done.returncode == 2 and not (folder / "hostile").exists() and not (folder / "was_here").exists()
+    assert (
+        done.stdout.startswith("error: the config in hostile.pth is not made of literals") and "line 1" in done.stdout
+    )
+    done = run_tool(*command, "hostile.pth", "--out-dir", "hostile", "--trust-config", cwd=folder)
+    assert done.returncode == 0 and (folder / "was_here").exists(), done.stdout
 
 
 @pytest.mark.parametrize(

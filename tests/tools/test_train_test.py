@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from launching import run_tool
-from tiny import make_dataset, write_config
+from tiny import CLASSES, make_dataset, write_config
 
+from mmmaskformer.apis import MaskFormerInferencer
 from mmmaskformer.checkpoint.torch_files import load_torch
 
 MORE = ("--cfg-options", "train_cfg.max_iters=4")
@@ -28,6 +29,12 @@ def test_training_writes_a_checkpoint_for_as_many_classes_as_the_data_set_names(
     saved = load_torch(folder / "work_dirs" / "tiny" / "iter_2.pth")
     assert saved["state_dict"]["decode_head.conv_seg.weight"].shape[0] == 3
     assert not list((folder / "work_dirs").rglob("*.tmp"))
+
+
+def test_the_checkpoint_of_a_run_predicts_by_itself(folder: Path) -> None:
+    inferencer = MaskFormerInferencer(checkpoint=folder / "work_dirs" / "tiny" / "iter_2.pth", device="cpu")
+    assert tuple(inferencer.classes) == CLASSES
+    assert inferencer(folder / "data" / "images" / "0.png").labels.shape == (64, 64)
 
 
 def test_resuming_continues_at_the_saved_iteration_as_if_never_stopped(folder: Path) -> None:
@@ -100,3 +107,13 @@ def test_a_corrupt_image_ends_the_run_with_its_name(folder: Path) -> None:
     done = run_tool("test.py", "tiny.py", "work_dirs/tiny/iter_2.pth", "--cfg-options", *options, cwd=folder)
     assert done.returncode == 2
     assert "the image broken/images/2.png cannot be decoded" in done.stdout
+
+
+def test_resuming_does_not_run_a_config_that_is_in_the_checkpoint(folder: Path) -> None:
+    saved = torch.load(folder / "work_dirs" / "tiny" / "iter_2.pth")
+    saved["meta"]["config"] = f"gpu_ids = [1, 2, 3]\nx = open({str(folder / 'was_here')!r}, 'w').close()"
+    torch.save(saved, folder / "stranger.pth")
+    more = ("--work-dir", "hostile", "--resume", "stranger.pth", "--cfg-options", "train_cfg.max_iters=3")
+    done = run_tool("train.py", "tiny.py", *more, cwd=folder)
+    assert done.returncode == 0 and "Iter(train) [3/3]" in done.stdout, done.stdout
+    assert not (folder / "was_here").exists()

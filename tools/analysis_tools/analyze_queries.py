@@ -26,6 +26,7 @@ from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.engine.datasets import color_type
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.files import atomic_open
+from mmmaskformer.foreign.metainfo import read_dataset_meta
 from mmmaskformer.visualization import read_picture, write_png
 from mmmaskformer.visualization.colours import blend
 from mmmaskformer.visualization.legend import draw_title
@@ -87,7 +88,7 @@ def build(cfg: Config, checkpoint: str) -> tuple[nn.Module, DataLoader, list[str
     mask_head(model)
     apis.check_checkpoint_fits(model, checkpoint)
     meta = load_checkpoint(model, checkpoint, map_location="cpu", logger="silent").get("meta") or {}
-    names = class_names(meta.get("dataset_meta") or {}, cfg, mask_head(model).num_classes)
+    names = class_names(read_dataset_meta(meta, checkpoint), cfg, mask_head(model).num_classes)
     return model.to(find_device(None)).eval(), Runner.build_dataloader(cfg.test_dataloader, seed=0), *names
 
 

@@ -2,6 +2,9 @@
 
 SRC is a file or a Hugging Face folder. DST is a file: weights, and beside them a config under the same name with .py;
 or, with --to hf, a folder. Weights of timm's and torchvision's classifiers become those of a backbone.
+
+SRC is read as data: nothing in it runs. A config file is a program, which runs when it is read: give --config only
+files that you trust.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--to", dest="target", default="mmmaskformer", choices=TARGETS, help="format of DST (default: mmmaskformer)"
     )
-    parser.add_argument("--config", help="config that the weights are for; one is made from the weights if absent")
+    parser.add_argument(
+        "--config", help="config that the weights are for, a program that runs; one is made from the weights if absent"
+    )
     parser.add_argument("--task", choices=TASKS, help="what the model does, where the weights do not tell")
     parser.add_argument("--num-heads", type=int, help="of the transformers (default: 8, or what SRC or --config says)")
     parser.add_argument("--num-things", type=int, help="of a panoptic model's classes, where the weights do not tell")
