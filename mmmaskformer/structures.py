@@ -125,14 +125,12 @@ class MaskPredictions:
         mask_embeds: (L, B, Q, C).
         pixels: per-pixel embeddings, shared by all layers.
         boxes: (L, B, Q, 4) normalised (cx, cy, w, h) where a model predicts them (Table 5), else None.
-        pixel_logits: (B, K+1, h', w') class logits of pixels where a class head gives them in training, else None.
     """
 
     class_logits: Tensor
     mask_embeds: Tensor
     pixels: PixelEmbeddings
     boxes: Tensor | None = None
-    pixel_logits: Tensor | None = None
 
     @classmethod
     def from_embeddings(cls, class_logits: Tensor, mask_embeds: Tensor, pixel_embeds: Tensor) -> MaskPredictions:
@@ -169,13 +167,12 @@ class MaskPredictions:
             at_least_float32(self.mask_embeds),
             self.pixels.at_least_float32(),
             None if self.boxes is None else at_least_float32(self.boxes),
-            None if self.pixel_logits is None else at_least_float32(self.pixel_logits),
         )
 
     def last_layer(self) -> MaskPredictions:
         """What the last decoder layer says (L = 1)."""
         boxes = None if self.boxes is None else self.boxes[-1:]
-        return MaskPredictions(self.class_logits[-1:], self.mask_embeds[-1:], self.pixels, boxes, self.pixel_logits)
+        return MaskPredictions(self.class_logits[-1:], self.mask_embeds[-1:], self.pixels, boxes)
 
     def mask_logits(self, layer: int = -1, queries: Tensor | slice = slice(None)) -> Tensor:
         """Mask logits (B, Q', h, w) of one decoder layer, for all queries or the ones asked for."""
@@ -288,17 +285,6 @@ class SegmentTargets:
     def pad(self, values: Tensor) -> Tensor:
         """(M, ...) values of the segments as (B, N, ...), N the most segments an image, padded with 0."""
         return pad_rows(values, self.counts)
-
-    def label_maps(self, size: tuple[int, int], void: int) -> Tensor:
-        """(B, h, w) int64, the nearest pixel's label at ``size`` (h, w); ``void`` outside of every segment."""
-        rows = nearest_index(self.masks.shape[-2], size[0], self.masks.device)[:, None]
-        small = self.masks[:, rows, nearest_index(self.masks.shape[-1], size[1], self.masks.device)]
-        maps = self.labels.new_full((len(self.counts), *size), void)
-        for image, (masks, labels) in enumerate(zip(small.split(self.counts), self.labels.split(self.counts))):
-            if len(labels):
-                inside, first = masks.max(0)
-                maps[image] = torch.where(inside, labels[first], void)
-        return maps
 
     def padded_masks(
         self, size: tuple[int, int], most: int, dtype: torch.dtype

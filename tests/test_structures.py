@@ -92,9 +92,3 @@ def test_embeddings_resized_before_the_last_convolution_are_those_resized_after_
     pixels = PixelEmbeddings(*(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes))
     expected = torch.nn.functional.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
     torch.testing.assert_close(pixels.resized([size])[0], expected, rtol=1e-12, atol=1e-12)
-
-
-def test_label_maps_have_the_nearest_pixels_segment_and_void_outside_of_all():
-    maps = torch.tensor([[[1, 1, 255, 255], [1, 1, 255, 255]], [[0, 0, 2, 2], [0, 0, 2, 2]]])
-    targets = SegmentTargets.from_semantic_maps(maps, num_classes=3, ignore_index=255)
-    assert targets.label_maps((1, 2), void=-1).tolist() == [[[1, -1]], [[0, 2]]]

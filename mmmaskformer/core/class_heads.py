@@ -28,10 +28,6 @@ class LinearClassHead(nn.Linear):
         """Class logits (L, B, Q, K+1) of segments (L, B, Q, C')."""
         return super().forward(segments)
 
-    def pixel_logits(self, pixels: PixelEmbeddings) -> None:
-        """None: pixels have no class of their own."""
-        return None
-
 
 @MODELS.register_module()
 class PooledClassHead(nn.Linear):
@@ -56,20 +52,11 @@ class PooledClassHead(nn.Linear):
         """Class logits (L, B, Q, K+1) of segments (L, B, Q, C') with mask embeddings (L, B, Q, C)."""
         return super().forward(segments + self.pool(pooled_features(mask_embeds, pixels)))
 
-    def pixel_logits(self, pixels: PixelEmbeddings) -> Tensor:
-        """Class logits (B, K+1, h, w) of single pixels at half of the masks' resolution, for training.
-
-        They are what a query with an embedding of 0 and a mask of this one pixel would get.
-        """
-        # Two linear layers are one.
-        weight = self.weight @ self.pool.weight
-        bias = F.linear(self.pool.bias, self.weight, self.bias)
-        return F.conv2d(halved(pixels), weight[:, :, None, None], bias)
-
 
 def pooled_features(mask_embeds: Tensor, pixels: PixelEmbeddings) -> Tensor:
     """Mean (L, B, Q, C') of the pixel decoder's features under the masks of mask embeddings (L, B, Q, C)."""
-    features = halved(pixels)
+    # A mean over 2x2 pixels: what the features' sum under a mask of half the resolution needs.
+    features = F.avg_pool2d(pixels.features, 2, ceil_mode=True, count_include_pad=False)
     layers, batch, queries = mask_embeds.shape[:3]
     with torch.no_grad(), without_autocast(mask_embeds):
         embeds = at_least_float32(mask_embeds).transpose(0, 1).flatten(1, 2)
@@ -77,8 +64,3 @@ def pooled_features(mask_embeds: Tensor, pixels: PixelEmbeddings) -> Tensor:
         weights = embeds.bmm(coarse.flatten(2)).sigmoid_()
         weights /= weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
     return weights.to(features.dtype).bmm(features.flatten(2).mT).unflatten(1, (layers, queries)).transpose(0, 1)
-
-
-def halved(pixels: PixelEmbeddings) -> Tensor:
-    """The pixel decoder's features at half of their resolution, a mean over 2x2 pixels."""
-    return F.avg_pool2d(pixels.features, 2, ceil_mode=True, count_include_pad=False)

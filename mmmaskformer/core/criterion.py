@@ -18,8 +18,6 @@ from .boxes import BoxLoss, boxes_of_segments
 from .mask_losses import MaskLoss, mask_losses
 from .matching import MatchedPairs
 
-VOID = -100  # label of pixels that are in no segment
-
 
 @MODELS.register_module()
 class ClassificationLoss(BaseModule):
@@ -73,7 +71,6 @@ class MaskCriterion(BaseModule):
         mask_losses: configs of the mask losses; focal 20 and dice 1 by default. Add "loss_weight" to change a weight.
         box_losses: configs of losses of the matched boxes (Table 5), for a model that predicts boxes; none by default.
         deep_supervision: the same loss after every decoder layer (Sec. 4.1), not after the last alone.
-        pixel_class_weight: weight of the cross-entropy of pixels, for a class head that classifies them too.
     """
 
     def __init__(
@@ -84,11 +81,9 @@ class MaskCriterion(BaseModule):
         mask_losses: Sequence[dict] | None = None,
         box_losses: Sequence[dict] = (),
         deep_supervision: bool = True,
-        pixel_class_weight: float = 1.0,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.pixel_class_weight = pixel_class_weight
         self.deep_supervision = deep_supervision
         self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
         self.class_loss = MODELS.build(
@@ -129,21 +124,12 @@ class MaskCriterion(BaseModule):
             num_segments = mean_over_ranks(predictions.mask_embeds.new_tensor([len(targets)])).clamp(min=1)
             for name, values in self.pair_losses(predictions, targets, pairs).items():
                 by_name[name] = pairs.sum_by_layer(values) / num_segments
-            of_pixels = self.pixel_loss(predictions, targets)
         last = predictions.num_layers - 1
         return {
             name if layer == last else f"d{layer}.{name}": values[layer]
             for layer in range(last, -1, -1)
             for name, values in by_name.items()
-        } | of_pixels
-
-    def pixel_loss(self, predictions: MaskPredictions, targets: SegmentTargets) -> dict[str, Tensor]:
-        """Weighted cross-entropy of pixels, a mean over those that are in a segment; empty without their logits."""
-        if predictions.pixel_logits is None:
-            return {}
-        maps = targets.label_maps(tuple(predictions.pixel_logits.shape[-2:]), VOID)
-        total = F.cross_entropy(predictions.pixel_logits, maps, ignore_index=VOID, reduction="sum")
-        return {"loss_pixel_cls": total / (maps != VOID).sum().clamp(min=1) * self.pixel_class_weight}
+        }
 
     def pair_losses(
         self, predictions: MaskPredictions, targets: SegmentTargets, pairs: MatchedPairs

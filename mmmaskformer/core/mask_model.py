@@ -83,6 +83,4 @@ class MaskModel(BaseModule):
         """
         segments, mask_embeds, pixels = self.embed(features, padding_mask, last_only)
         boxes = None if self.box_embed is None else self.box_embed(segments).sigmoid()
-        pixel_logits = self.class_embed.pixel_logits(pixels) if self.training else None
-        class_logits = self.class_embed(segments, mask_embeds, pixels)
-        return MaskPredictions(class_logits, mask_embeds, pixels, boxes, pixel_logits)
+        return MaskPredictions(self.class_embed(segments, mask_embeds, pixels), mask_embeds, pixels, boxes)

@@ -70,13 +70,3 @@ def test_a_query_is_classified_by_what_lies_under_its_mask() -> None:
 def test_parameters_of_the_papers_head_keep_their_names() -> None:
     assert list(LinearClassHead(WIDTH, CLASSES).state_dict()) == ["weight", "bias"]
     assert list(PooledClassHead(WIDTH, CLASSES, 6).state_dict()) == ["weight", "bias", "pool.weight", "pool.bias"]
-
-
-def test_a_pixels_logits_are_those_of_an_empty_query_whose_mask_is_this_pixel() -> None:
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(1, 6, 4, 6, generator=generator)
-    head = PooledClassHead(WIDTH, CLASSES, pixel_channels=6)
-    alone = PixelEmbeddings(features[..., :2, 2:4])
-    expected = head(torch.zeros(1, 1, 1, WIDTH), torch.zeros(1, 1, 1, 6), alone)[0, 0, 0]
-    torch.testing.assert_close(head.pixel_logits(PixelEmbeddings(features))[0, :, 0, 1], expected)
-    assert LinearClassHead(WIDTH, CLASSES).pixel_logits(alone) is None

@@ -162,16 +162,3 @@ def test_segments_without_a_query_train_none_and_count_in_the_mean(box_losses):
     # Neither the last query nor another one is given the class of the segment without one.
     (gradient,) = torch.autograd.grad(losses["loss_cls"], predicted.class_logits)
     assert gradient[-1, 0, 3].argmin() == CLASSES and gradient[-1, 0, 3, :CLASSES].gt(0).all()
-
-
-def test_pixels_with_logits_are_classified_by_the_segment_that_they_are_in():
-    predicted, truth = predictions(), targets()
-    predicted.pixel_logits = torch.randn(2, CLASSES + 1, 4, 6, requires_grad=True)
-    maps = truth.label_maps((4, 6), void=-100)
-    assert maps.unique().tolist()[0] == -100, "the ground truth has no void pixel"
-    losses = MaskCriterion(CLASSES, pixel_class_weight=3.0)(predicted, truth)
-    torch.testing.assert_close(losses["loss_pixel_cls"], 3 * F.cross_entropy(predicted.pixel_logits, maps))
-    void = SegmentTargets.from_semantic_maps(torch.full((2, 32, 48), 255), CLASSES, 255)
-    assert MaskCriterion(CLASSES)(predicted, void)["loss_pixel_cls"] == 0
-    predicted.pixel_logits = None
-    assert "loss_pixel_cls" not in MaskCriterion(CLASSES)(predicted, truth)
