@@ -1,7 +1,7 @@
-"""COCO's categories and a data set's class names, which mmdet's data sets match by name without a word.
+"""COCO's categories and a data set's class names, which mmdet's data sets match by name.
 
-mmdet leaves out annotations of other names. It numbers the labels in the order of the file, whatever the order of the
-class names.
+mmdet leaves out annotations of other names, without a warning. It numbers the labels in the order of the file, whatever
+the order of the class names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Data on which a Runner would train or evaluate in vain is refused before the first iteration, in every program."""
+"""Data that a Runner cannot train on or evaluate are refused before the first iteration, in every program."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _refusing_empty_data(original: Callable) -> Callable:
         from .engine.training_data import check_not_empty
 
         dataloader = original(*args, **kwargs)
-        # Before the loop is built: IterBasedTrainLoop starts workers, which would look for a first sample for ever.
+        # Before the loop is built: IterBasedTrainLoop starts workers, whose search for a first sample never ends.
         check_not_empty(dataloader.dataset, dataloader.dataset)
         return dataloader
 

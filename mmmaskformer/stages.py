@@ -1,7 +1,7 @@
 """What a head must know about the feature maps that it reads: their channels and strides.
 
-Both are known before the first image where the backbone reports them, and the neck, if there is one. mmseg's segmentors
-and mmdet's detectors fill them in alike.
+Both are known before the first image where the backbone reports them, and the neck, if there is one. The segmentor for
+mmseg and the detector for mmdet both fill them in from here.
 """
 
 from __future__ import annotations

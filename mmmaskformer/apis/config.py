@@ -53,7 +53,7 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
 
 
 def _stem(name: str) -> str:
-    """Of a config file's name: all end with ``.py``, which would make any two alike."""
+    """Of a config file's name: all end with ``.py``, which would make any two similar."""
     return name.removesuffix(".py")
 
 

@@ -85,7 +85,7 @@ def _is_ours(kind: Any) -> bool:
 
 
 def _has_ground_truth(dataset: Any) -> bool:
-    """Whether a data set has something to train on, as far as its samples say; others are given the benefit."""
+    """Whether a data set has something to train on, as far as its samples say; others pass."""
     if not hasattr(dataset, "get_data_info"):
         return True
     transforms = getattr(getattr(dataset, "pipeline", None), "transforms", ())

@@ -83,16 +83,16 @@ def check_differences(differences: dict[str, Difference]) -> None:
             score by more than :data:`SCORE_TOLERANCE`.
     """
     for kind, difference in differences.items():
-        told = f" ({difference.example})" if difference.example else ""
+        example = f" ({difference.example})" if difference.example else ""
         if difference.share > TOLERANCE:
             raise UserError(
                 f"the exported model's {kind} differs from PyTorch's in {difference.differing} of {difference.pixels} "
-                f"pixels, more than {TOLERANCE:.0e} of them{told}: nothing was written"
+                f"pixels, more than {TOLERANCE:.0e} of them{example}: nothing was written"
             )
         if difference.relabelled:
             raise UserError(
-                f"the exported model's {kind} gives {difference.relabelled} of PyTorch's segments another class{told}: "
-                "nothing was written"
+                f"the exported model's {kind} gives another class to {difference.relabelled} of PyTorch's segments"
+                f"{example}: nothing was written"
             )
         if difference.score is not None and difference.score > SCORE_TOLERANCE:
             raise UserError(

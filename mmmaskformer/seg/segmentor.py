@@ -107,7 +107,7 @@ class MaskFormerSegmentor(EncoderDecoder):
 
 
 def _reads_stages(head: Mapping) -> bool:
-    """Whether a head is told channels and strides as ours are; mmseg's have other conventions."""
+    """Whether a head takes channels and strides as ours do; mmseg's have other conventions."""
     kind = class_in_config(MMSEG_MODELS, head)
     return kind is not None and {"in_channels", "strides"} <= inspect.signature(kind).parameters.keys()
 

@@ -62,7 +62,7 @@ def test_the_class_of_a_segment_of_few_pixels_counts_as_much() -> None:
     ours, theirs = (SegmentMap(ids, [Segment(1, label, True, 12, (0, 0, 4, 3), 0.9)]) for label in (0, 1))
     found = compare_segments(ours, theirs, NAMES)
     assert found.share < 1e-4 and found.relabelled == 1
-    with pytest.raises(UserError, match="gives 1 of PyTorch's segments another class .*'dog'.* in place of .*'cat'"):
+    with pytest.raises(UserError, match="gives another class to 1 of PyTorch's segments .*'dog'.* in place of .*'cat'"):
         check_differences({"panoptic map": found})
 
 

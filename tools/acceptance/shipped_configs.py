@@ -105,8 +105,11 @@ def for_training(name: str) -> None:
     from mmmaskformer import apis
 
     cfg = apis.load_config(name)
+    used = ("train_dataloader", "val_dataloader")
+    apis.check_work_dir(cfg)
     apis.check_sizes(cfg)
-    apis.sync_dataset_meta(cfg, ("train_dataloader", "val_dataloader"))
+    apis.check_categories(cfg, used)
+    apis.sync_dataset_meta(cfg, used)
     apis.prepare_for_device(cfg, "none")
 
 
@@ -115,7 +118,10 @@ def for_testing(name: str) -> None:
     from mmmaskformer import apis
 
     cfg = apis.load_config(name)
+    apis.check_work_dir(cfg)
+    apis.check_output_folders(cfg, {"--out": "predictions", "--show-dir": "pictures"})
     apis.check_sizes(cfg)
+    apis.check_categories(cfg, ["test_dataloader"])
     apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     if "tta_pipeline" in cfg and "decode_head" in cfg.model:
         apis.use_tta(cfg)
