@@ -109,10 +109,11 @@ def built_from(where: str) -> Iterator[None]:
 
 def _text(path: str, meta: Mapping[str, Any]) -> tuple[str, str]:
     """The config's text and what to call it."""
-    for key in KEYS:
-        if meta.get(key):
-            where = f"the config in {path}"
-            return (meta[key], where) if isinstance(meta[key], str) else values.refuse(meta[key], where, "a text")
+    for text in map(meta.get, KEYS):
+        if text is not None and not isinstance(text, str):
+            values.refuse(text, f"the config in {path}", "a text")
+        if text and text.strip():
+            return text, f"the config in {path}"
     beside = Path(path).with_suffix(".py")
     if beside.is_file() and beside != Path(path):
         with open(beside, "rb") as file:

@@ -103,8 +103,8 @@ def to_ours(checkpoint: Checkpoint, options: Options | None = None) -> Model:
     if not any(key.startswith(BACKBONES[format]) for key in checkpoint.weights):
         raise UserError(f"{checkpoint.path} is half a model, without a backbone: {listed(list(checkpoint.weights))}")
     head = _target_head(checkpoint, format, options)
+    check_kinds(checkpoint.weights)
     conversion = _convert(checkpoint, format, head)
-    check_kinds(conversion.weights)
     sizes = describe_head(conversion.weights, head)
     own = read_dataset_meta(checkpoint.meta, str(checkpoint.path))
     if len(own.get("classes", ())) != sizes.num_classes:

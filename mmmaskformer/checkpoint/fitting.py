@@ -107,7 +107,7 @@ def check_kinds(weights: Mapping[str, Tensor]) -> None:
     """Refuse tensors that have the shape of a weight, and are none.
 
     Args:
-        weights: under our names.
+        weights: as a checkpoint has them; put together, tensors of several types would become one type.
 
     Raises:
         UserError: a weight that is no floating point, or Swin's table of positions with other numbers than Swin's.

@@ -5,12 +5,13 @@ import mmdet
 import numpy as np
 import pytest
 import torch
+from launching import ROOT
 from segmenter import write_checkpoint, write_config
 from tiny import CLASSES, make_dataset
 from torch import nn
 
 from mmmaskformer.apis import MaskFormerInferencer, load_config
-from mmmaskformer.apis.inferencer import num_classes
+from mmmaskformer.apis.inferencer import inference_pipeline, num_classes
 from mmmaskformer.errors import UserError
 
 
@@ -188,6 +189,12 @@ def test_a_config_without_a_test_pipeline_is_refused(folder: Path) -> None:
         cfg[key].dataset.pipeline = []
     with pytest.raises(UserError, match="the config has no test pipeline"):
         MaskFormerInferencer(cfg, random_weights=True)
+
+
+def test_steps_that_load_the_truth_are_not_needed() -> None:
+    cfg = load_config(ROOT / "configs" / "maskformer_r50_ade20k-panoptic.py")
+    steps = [step["type"] for step in inference_pipeline(cfg)]
+    assert steps == ["LoadImageFromFile", "Resize", "PackDetInputs"]
 
 
 def test_a_test_pipeline_that_augments_is_refused(folder: Path) -> None:

@@ -54,6 +54,7 @@ def test_a_head_without_layers_is_not_whole() -> None:
             "cannot become backbone.*shapes are",
         ),
         ("encoder.layers.0.downsample.reduction.weight", lambda w: w[:, :3], "cannot become backbone.*downsample"),
+        ("encoder.layers.0.blocks.0.attention.self.value.weight", lambda w: w.view(torch.int32), "is of torch.int32"),
         ("embeddings.patch_embeddings.projection.weight", lambda w: w[0], "projection.weight has the shape"),
         (POSITIONS, lambda w: w.flip(0), "does not hold the positions in Swin's windows of 2 pixels"),
         (POSITIONS, lambda w: w[:2], "does not hold the positions"),
