@@ -20,11 +20,18 @@ LONGEST_MESSAGE = 2000
 class UserError(ValueError):
     """A mistake in a config, a path or a file; the message names the thing, the value and the mend.
 
-    The message is one line, whatever the names and values of a file that stand in it.
+    The message is one line, whatever the names and values of a file that stand in it. An error of a data loader's
+    worker, which torch raises again with the worker's traceback as its message, keeps that traceback.
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__(), LONGEST_MESSAGE)
+        text = super().__str__()
+        return text if is_from_worker(text) else printable(text, LONGEST_MESSAGE)
+
+
+def is_from_worker(text: str) -> bool:
+    """Whether a message is what a data loader sends for an error in one of its worker processes."""
+    return text.startswith("Caught ") and "Original Traceback" in text
 
 
 def printable(text: str, longest: int | None = None) -> str:
@@ -65,8 +72,7 @@ def one_line_errors() -> Iterator[None]:
 def explain(error: BaseException) -> str | None:
     """What to tell the user about ``error``, or None where it looks like a defect and a traceback helps more."""
     text = str(error)
-    if "Original Traceback" in text:  # a data loader's worker sends its whole traceback as the message
-        text = ValueError.__str__(error) if isinstance(error, UserError) else text
+    if is_from_worker(text):
         last = re.match(r"([\w.]+): (.*)", text.strip().splitlines()[-1])
         innermost = text.rpartition('File "')[2]
         ours = last is not None and ("UserError" in last[1] or innermost.startswith(str(PACKAGE)))

@@ -55,6 +55,7 @@ def test_a_wrong_key_for_a_class_is_a_user_error() -> None:
 def test_an_error_in_a_data_loaders_worker_is_told_in_its_own_words() -> None:
     error = caught(lambda: list(DataLoader(Unreadable(), num_workers=1)))
     assert explain(error) == "the image street.png cannot be decoded"
+    assert str(error).splitlines()[-1].endswith("the image street.png cannot be decoded"), "the cause is cut off"
 
 
 def test_a_missing_file_is_named() -> None:

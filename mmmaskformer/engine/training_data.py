@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from mmmaskformer.categories import check_class_names, matches_by_name
+from mmmaskformer.engine.datasets import innermost_datasets
 from mmmaskformer.errors import UserError
 
 PACKAGE = "mmmaskformer"
@@ -38,7 +39,7 @@ def check_names(dataset: Any) -> None:
     Raises:
         UserError: see :func:`mmmaskformer.categories.check_class_names`.
     """
-    for part in innermost(dataset):
+    for part in innermost_datasets(dataset):
         classes = getattr(part, "metainfo", {}).get("classes")
         if classes is not None and matches_by_name(type(part)) and os.path.isfile(part.ann_file):
             check_class_names(part.ann_file, classes, type(part).__name__)
@@ -50,7 +51,7 @@ def check_instances(dataset: Any) -> None:
     Raises:
         UserError: with the data sets and their classes.
     """
-    parts = list(innermost(dataset))
+    parts = list(innermost_datasets(dataset))
     if any(_has_ground_truth(part) for part in parts):
         return
     classes = list(parts[0].metainfo.get("classes") or ())
@@ -59,16 +60,6 @@ def check_instances(dataset: Any) -> None:
         f"{' and '.join(_described(part) for part in parts)}: {sum(map(len, parts))} images, but no instance of any "
         f"class ({listed}): there is nothing to train on"
     )
-
-
-def innermost(dataset: Any) -> Iterator[Any]:
-    """The data sets inside wrappers such as ConcatDataset and RepeatDataset; a plain one is its own."""
-    inner = [getattr(dataset, key) for key in ("datasets", "dataset") if hasattr(dataset, key)]
-    if not inner:
-        yield dataset
-        return
-    for part in inner[0] if isinstance(inner[0], list | tuple) else inner[:1]:
-        yield from innermost(part)
 
 
 def uses_this_package(model: Any) -> bool:

@@ -5,7 +5,7 @@ from mmengine.config import ConfigDict
 from tiny_models import build_segmentor
 from torch import nn
 
-from mmmaskformer.engine.training_data import check_instances, check_not_empty, innermost, uses_this_package
+from mmmaskformer.engine.training_data import check_instances, check_not_empty, uses_this_package
 from mmmaskformer.errors import UserError
 
 
@@ -29,13 +29,6 @@ class Wrapper:
 
     def __init__(self, **inner: object) -> None:
         self.__dict__.update(inner)
-
-
-def test_the_innermost_data_sets_are_found_below_wrappers_of_wrappers() -> None:
-    parts = [Listed({}), Listed({}), Listed({})]
-    inner = Wrapper(datasets=[Wrapper(dataset=parts[0]), parts[1]])
-    assert list(innermost(Wrapper(datasets=[inner, parts[2]]))) == parts
-    assert list(innermost(parts[0])) == parts[:1]
 
 
 @pytest.mark.parametrize(
