@@ -31,6 +31,8 @@ class Head:
         decoder: the same of the transformer decoder.
         projects: whether the memory is projected.
         boxes: whether it predicts boxes.
+        scales: how many of the pixel decoder's maps a decoder with masked attention reads; 0 for the paper's decoder.
+        pooled: whether queries are classified by the pixels under their masks too.
     """
 
     kind: str
@@ -43,6 +45,8 @@ class Head:
     decoder: tuple[int, int] | None
     projects: bool
     boxes: bool
+    scales: int = 0
+    pooled: bool = False
 
 
 def find_head(state: Mapping[str, Tensor]) -> str:
@@ -73,6 +77,7 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> Head:
         layers = _numbered(state, f"{head}.{prefix}.layers.")
         return (layers, shape(f"{prefix}.layers.0.linear1.weight")[0]) if layers else None
 
+    scales = shape("transformer_decoder.level_embed.weight")[0] if f"{head}.query_feat.weight" in state else 0
     finer = _numbered(state, f"{head}.pixel_decoder.lateral_convs.")
     encoder, decoder = transformer("pixel_decoder.encoder"), transformer("transformer_decoder")
     mask_dim, channels = shape("pixel_decoder.mask_features.weight")[:2]
@@ -98,8 +103,10 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> Head:
         mask_dim=mask_dim,
         encoder=encoder,
         decoder=decoder,
-        projects=f"{head}.input_proj.weight" in state,
+        projects=f"{head}.input_proj.{'0.' if scales else ''}weight" in state,
         boxes=f"{head}.box_embed.layers.0.weight" in state,
+        scales=scales,
+        pooled=f"{head}.class_embed.pool.weight" in state,
     )
 
 

@@ -148,12 +148,18 @@ def _head(head: Head, settings: Settings, num_things: int | None) -> dict[str, A
         return config
     if head.mask_dim != head.channels:
         config.update(mask_dim=head.mask_dim)
-    memory_channels = head.channels if head.encoder else head.in_channels[-1]
+    memory_channels = head.channels if head.encoder or head.scales else head.in_channels[-1]
     if head.projects and memory_channels == head.channels:
         config.update(enforce_input_projection=True)
     if settings.mask_padding:
         config.update(mask_padding=True)
     config["transformer_decoder"] = transformer("TransformerDecoder", head.decoder)
+    if head.scales:
+        config["transformer_decoder"].update(
+            type="mmmaskformer.MaskedAttentionDecoder", num_scales=head.scales, dropout=0.0
+        )
+    if head.pooled:
+        config["class_head"] = dict(type="mmmaskformer.PooledClassHead")
     if head.kind == "mask":
         config.update(num_queries=head.num_queries, criterion=_criterion(settings))
     if head.boxes:

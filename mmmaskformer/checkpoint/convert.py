@@ -134,6 +134,15 @@ def to_theirs(model: Model, target: str) -> Conversion:
     Raises:
         UserError: a part that they have no place for.
     """
+    for part, what in (
+        ("query_feat.weight", "masked attention"),
+        ("class_embed.pool.weight", "a class head that reads the pixels under a mask"),
+    ):
+        if f"{model.head}.{part}" in model.weights:
+            raise UserError(
+                f"--to {target}: the model has {what} ({model.head}.{part}), which MaskFormer has not there; only "
+                "models with the paper's parts can be written for other projects"
+            )
     convert = {"detectron2": detectron2, "hf": huggingface}[target].convert_to
     return convert(model.weights, model.head, model.things_first, model.settings.no_object_weight)
 

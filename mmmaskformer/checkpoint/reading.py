@@ -31,6 +31,8 @@ OTHER_MODELS = {
     "Mask2Former": r"\b(static_query|query_feat|level_embeds?|transformer_cross_attention_layers)\b",
     "DETR": r"\b(bbox_embed|bbox_predictor|bbox_attention|class_labels_classifier)\b|^bbox_head\.(fc_reg|reg_ffn)\.",
 }
+# What only our heads are called. Those with masked attention have names of Mask2Former's beside it.
+OURS = r"^(decode_head|panoptic_head)\.mask_embed\.layers\."
 # What the names of heads and of backbones begin with. Ours are called as mmseg's and mmdet's.
 HEADS = {
     "detectron2": "sem_seg_head.",
@@ -103,7 +105,8 @@ def find_format(checkpoint: Checkpoint) -> str:
         UserError: the weights are of another model, of none that is known, or of half a model; names the first.
     """
     keys, path = list(checkpoint.weights), checkpoint.path
-    for model, signs in OTHER_MODELS.items():
+    ours = any(re.match(OURS, key) for key in keys)
+    for model, signs in OTHER_MODELS.items() if not ours else ():
         signed = [key for key in keys if re.search(signs, key)]
         if signed:
             raise UserError(f"{path} is of {model} and not of MaskFormer: it has {listed(signed)}")

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+import tiny_detectors
+import tiny_models
 import torch
+from mmdet.models.backbones import ResNet
 
 from mmmaskformer.checkpoint.convert import Options, to_ours, to_theirs
 from mmmaskformer.checkpoint.reading import Checkpoint
 from mmmaskformer.errors import UserError
+from mmmaskformer.registry import MODELS
 
 WIDTH = 32
 NUM_HEADS = Options(num_heads=4)
@@ -95,3 +99,21 @@ def test_a_backbone_without_a_description_asks_for_the_config(panoptic: Checkpoi
     weights = {key.replace("backbone.", "backbone.model."): value for key, value in model.weights.items()}
     with pytest.raises(UserError, match="the backbone holds model.conv1.weight.*--config"):
         to_ours(Checkpoint(Path("ours.pth"), weights))
+
+
+@pytest.mark.parametrize("head", ["decode_head", "panoptic_head"])
+def test_a_model_with_masked_attention_and_pooled_names_is_ours_and_no_other_projects(head: str) -> None:
+    make = tiny_models.head_config if head == "decode_head" else tiny_detectors.head_config
+    # Widths that a config made from the weights assumes: 32 groups in the norms.
+    wide = make(**tiny_models.FAST, channels=32, pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder"))
+    parts = {head: MODELS.build(wide), "backbone": ResNet(18, base_channels=4, stem_channels=4, avg_down=True)}
+    state = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+    options = Options(num_heads=2, num_things=tiny_detectors.THINGS if head == "panoptic_head" else None)
+    found = to_ours(Checkpoint(Path("fast.pth"), state), options)
+    assert found.format == "mmmaskformer"
+    built = found.config.model[head]
+    assert built.transformer_decoder.type == "mmmaskformer.MaskedAttentionDecoder"
+    assert built.class_head.type == "mmmaskformer.PooledClassHead"
+    for target in ("hf", "detectron2"):
+        with pytest.raises(UserError, match=f"--to {target}: the model has masked attention .*query_feat"):
+            to_theirs(found, target)

@@ -97,6 +97,7 @@ def test_a_missing_file_an_empty_one_and_a_folder_without_a_model_are_refused(tm
         ("panoptic_head.pixel_decoder.mask_feature.weight", "mmdet"),
         ("decode_head.class_embed.weight", "mmmaskformer"),
         ("panoptic_head.pixel_decoder.mask_features.weight", "mmmaskformer"),
+        ("decode_head.mask_embed.layers.0.weight", "mmmaskformer"),
         ("layer1.0.conv1.weight", "backbone"),
     ],
 )
