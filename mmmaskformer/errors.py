@@ -65,7 +65,7 @@ def one_line_errors() -> Iterator[None]:
             raise
         rank = os.environ.get("RANK", "0")
         where = "" if rank == "0" else f" (rank {rank})"
-        print(f"error{where}: {message}", file=sys.stderr)
+        print(f"error{where}: {printable(message, LONGEST_MESSAGE)}", file=sys.stderr)
         sys.exit(2)
 
 
