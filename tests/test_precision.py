@@ -16,8 +16,9 @@ from mmmaskformer.core.inference import label_map, semantic_scores
 from mmmaskformer.core.instances import instance_predictions
 from mmmaskformer.core.panoptic import detr_segments, panoptic_segments
 from mmmaskformer.core.tiles import ORDERS, OutputGeometry
+from mmmaskformer.pixels import PixelEmbeddings
 from mmmaskformer.precision import at_least_float32, in_precision_of, without_autocast
-from mmmaskformer.structures import MaskPredictions, PixelEmbeddings
+from mmmaskformer.structures import MaskPredictions
 
 # Loss of a whole model, relative; share of pixels whose best two classes are closer than the precision.
 TOLERANCES = {torch.float64: (1e-4, 0.001), torch.float16: (0.01, 0.02), torch.bfloat16: (0.05, 0.05)}

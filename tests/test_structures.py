@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmmaskformer.structures import MaskPredictions, PixelEmbeddings, SegmentTargets
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 
 def test_mask_logits_are_the_dot_product_of_the_queries_asked_for():
@@ -13,19 +13,6 @@ def test_mask_logits_are_the_dot_product_of_the_queries_asked_for():
     torch.testing.assert_close(predictions.mask_logits(0, torch.tensor([2, 0]))[1, 0], expected)
     assert predictions.mask_logits().shape == (3, 4, 6, 7)
     assert (predictions.num_layers, predictions.num_queries, predictions.num_classes) == (2, 4, 7)
-
-
-@pytest.mark.parametrize("rows", [3, 5, 9])
-def test_masks_and_gradients_are_the_same_before_and_after_the_last_convolution(rows):
-    features, weight, bias = torch.randn(2, 4, 6, 7), torch.randn(5, 4, 3, 3), torch.randn(5)
-    embeds = torch.randn(rows, 5)
-    leaves = [x.double().requires_grad_() for x in (features, weight, bias, embeds)]
-    pixels = PixelEmbeddings(*leaves[:3])
-    folded = pixels.masks(1, leaves[3])
-    dense = torch.einsum("rc,chw->rhw", leaves[3], pixels.dense()[1])
-    torch.testing.assert_close(folded, dense)
-    for ours, theirs in zip(*(torch.autograd.grad(masks.square().sum(), leaves) for masks in (folded, dense))):
-        torch.testing.assert_close(ours, theirs)
 
 
 def test_segments_are_the_classes_present_in_rising_order_without_void():
@@ -82,13 +69,3 @@ def test_names_of_images_go_with_their_segments_or_are_their_numbers():
 def test_segments_that_do_not_add_up_are_refused():
     with pytest.raises(ValueError, match=r"labels \(2,\), masks \(1, 4, 4\) and counts \[2\]"):
         SegmentTargets(torch.zeros(2, dtype=torch.long), torch.zeros(1, 4, 4, dtype=torch.bool), [2])
-
-
-@pytest.mark.parametrize("kernel", [1, 3])
-@pytest.mark.parametrize("size", [(8, 12), (4, 6), (2, 3), (5, 7), (16, 24)])
-def test_embeddings_resized_before_the_last_convolution_are_those_resized_after_it(kernel, size):
-    generator = torch.Generator().manual_seed(2)
-    shapes = ((2, 4, 16, 24), (5, 4, kernel, kernel), (5,))
-    pixels = PixelEmbeddings(*(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes))
-    expected = torch.nn.functional.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(pixels.resized([size])[0], expected, rtol=1e-12, atol=1e-12)

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmmaskformer.apis.dataset_info import iterate_datasets
 from mmmaskformer.errors import UserError
-from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
+from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 
 PHOTO = (480, 640)
 

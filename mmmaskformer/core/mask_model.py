@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmaskformer.pixels import PixelEmbeddings
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions, PixelEmbeddings
+from mmmaskformer.structures import MaskPredictions
 
 
 class MLP(nn.Module):

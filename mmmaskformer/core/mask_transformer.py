@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 from .mask_model import MaskModel
 from .memory import Memory

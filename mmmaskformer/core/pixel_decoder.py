@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
 
+from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 
 class ConvNormAct(nn.Sequential):

@@ -10,8 +10,8 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS as MMSEG_MODELS
 from torch import Tensor
 
+from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 
 @MODELS.register_module()

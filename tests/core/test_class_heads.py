@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from mmmaskformer.core import LinearClassHead, PooledClassHead
 from mmmaskformer.core.class_heads import pooled_features
-from mmmaskformer.structures import PixelEmbeddings
+from mmmaskformer.pixels import PixelEmbeddings
 
 LAYERS, BATCH, QUERIES, WIDTH, CLASSES = 2, 3, 4, 8, 5
 

@@ -8,7 +8,7 @@ from predictions import CLASSES, QUERIES, predictions
 from mmmaskformer.core import tiles
 from mmmaskformer.core.instances import instance_predictions
 from mmmaskformer.core.tiles import OutputGeometry
-from mmmaskformer.structures import PixelEmbeddings
+from mmmaskformer.pixels import PixelEmbeddings
 
 THINGS = 4
 GEOMETRY = OutputGeometry((32, 48), (0, 0, 25, 41), (50, 41))

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mmmaskformer.core import FPNPixelDecoder, MaskTransformer
+from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 CHANNELS = [4, 8, 16, 32]
 

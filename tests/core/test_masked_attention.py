@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from mmmaskformer.core import MaskedAttentionDecoder, MaskTransformer, masked_attention
 from mmmaskformer.core.masked_attention import hidden_pixels
+from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import PixelEmbeddings, PixelFeatures
 
 WIDTH, HEADS, LAYERS, QUERIES, CLASSES = 32, 4, 9, 7, 5
 SIZES = [(3, 5), (5, 9), (9, 17), (17, 33)]  # odd, coarsest first; the last is the pixel embeddings'
