@@ -111,11 +111,13 @@ def call(tool: str, *arguments: object) -> Outcome:
 def call_in_process(tool: str, *arguments: object) -> Outcome:
     """Runs a Python tool as a user does, in a process of its own."""
     command = [sys.executable, str(ROOT / "tools" / tool), *map(str, arguments)]
-    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        "PYTHONWARNINGS": "ignore",  # of packages, while they are imported
+    }
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, errors="replace")
-    return Outcome(
-        done.returncode, done.stdout, "".join(line for line in done.stderr.splitlines(True) if "error: " in line)
-    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass
