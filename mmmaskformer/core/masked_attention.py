@@ -24,23 +24,23 @@ class MaskedCrossAttention(nn.MultiheadAttention):
     torch's own forward takes one mask per head or one for the whole batch, so it would repeat each mask H times.
     """
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, hidden: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, memory: Tensor, positions: Tensor, hidden: Tensor) -> Tensor:
         """Attend.
 
         Args:
             queries: (B, Q, C).
-            keys: (B, P, C).
-            values: (B, P, C).
+            memory: (B, P, C), the values; with positions added, the keys.
+            positions: (B or 1, P, C).
             hidden: (B, Q, P) bool, True where a query does not see a key; no row may be all True.
 
         Returns:
             (B, Q, C).
         """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(x, weight, bias).unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
-            for x, weight, bias in zip((queries, keys, values), weights, biases)
-        )
+        q, k, v = (F.linear(x, *layer) for x, layer in zip((queries, memory, memory), zip(weights, biases)))
+        # Projected apart, the sum of memory and positions need not be kept for the backward pass.
+        k = k + F.linear(positions, weights[1])
+        q, k, v = (x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=~hidden[:, None], dropout_p=dropout)
         return self.out_proj(attended.transpose(1, 2).flatten(2))
@@ -60,20 +60,22 @@ class MaskedAttentionLayer(BaseModule):
         self.norm3 = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, queries: Tensor, query_positions: Tensor, keys: Tensor, values: Tensor, hidden: Tensor) -> Tensor:
+    def forward(
+        self, queries: Tensor, query_positions: Tensor, memory: Tensor, memory_positions: Tensor, hidden: Tensor
+    ) -> Tensor:
         """One layer.
 
         Args:
             queries: (B, Q, C), what the layers refine.
             query_positions: (B, Q, C).
-            keys: (B, hw, C), the memory with its positions added.
-            values: (B, hw, C), the memory.
+            memory: (B, hw, C).
+            memory_positions: (B or 1, hw, C), added to the keys alone.
             hidden: (B, Q, hw) bool, True where a query does not see a pixel.
 
         Returns:
             (B, Q, C).
         """
-        attended = self.cross_attn(queries + query_positions, keys, values, hidden)
+        attended = self.cross_attn(queries + query_positions, memory, memory_positions, hidden)
         queries = self.norm1(queries + self.dropout(attended))
         placed = queries + query_positions
         attended = self.self_attn(placed, placed, queries, need_weights=False)[0]
@@ -145,13 +147,12 @@ class MaskedAttentionDecoder(TransformerStack):
         Returns:
             (L+1, B, Q, C), normed.
         """
-        values = [scale.pixels + level for scale, level in zip(memory, self.level_embed.weight)]
-        keys = [value + scale.positions for value, scale in zip(values, memory)]
+        pixels = [scale.pixels + level for scale, level in zip(memory, self.level_embed.weight)]
         outputs = [self.norm(queries)]
         for index, layer in enumerate(self.layers):
             scale = index % self.num_scales
             hidden = hidden_pixels(background(outputs[-1], scale), memory[scale].padding)
-            queries = layer(queries, query_positions, keys[scale], values[scale], hidden)
+            queries = layer(queries, query_positions, pixels[scale], memory[scale].positions, hidden)
             outputs.append(self.norm(queries))
         return torch.stack(outputs[-1:] if last_only else outputs)
 
