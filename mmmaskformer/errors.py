@@ -18,7 +18,7 @@ LONGEST_MESSAGE = 2000
 
 
 class UserError(ValueError):
-    """A mistake in a config, a path or a file; the message names the thing, the value and the mend.
+    """A mistake in a config, a path or a file; the message says what is wrong, its value and how to fix it.
 
     The message is one line, whatever the names and values of a file that stand in it. An error of a data loader's
     worker, which torch raises again with the worker's traceback as its message, keeps that traceback.

@@ -102,7 +102,7 @@ def built_from(where: str) -> Iterator[None]:
         if where in str(error):
             raise
         raise UserError(f"{where}: {error}") from error
-    except Exception as error:  # code of three packages, with arguments that nobody wrote for it
+    except Exception as error:  # code of three packages, with arguments that a stranger wrote
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(f"{where} does not describe a model that works: {reason}") from error
 

@@ -22,7 +22,7 @@ class LoadPanopticAnnotations(BaseTransform):
 
     Fills ``gt_bboxes``, ``gt_bboxes_labels``, ``gt_ignore_flags`` and ``gt_masks`` of the things and ``gt_seg_map``,
     the class of every pixel with ``void_label`` for void. A crowd of things is no instance but keeps its class in
-    ``gt_seg_map``, as with mmdet: panoptic training takes stuff alone from that map, so that crowds are nobody's target
+    ``gt_seg_map``, as with mmdet: panoptic training takes stuff alone from that map, so that crowds are no target
     there, as in the reference release, while semantic training and mIoU see what they show. Boxes are those of the
     masks; a right json has the same.
 
