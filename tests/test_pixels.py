@@ -19,7 +19,7 @@ def test_masks_and_gradients_are_the_same_before_and_after_the_last_convolution(
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("size", [(8, 12), (4, 6), (2, 3), (5, 7), (16, 24)])
 def test_embeddings_resized_before_the_last_convolution_are_those_resized_after_it(kernel, size):
     generator = torch.Generator().manual_seed(2)

@@ -37,9 +37,12 @@ class MaskedCrossAttention(nn.MultiheadAttention):
             (B, Q, C).
         """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (F.linear(x, *layer) for x, layer in zip((queries, memory, memory), zip(weights, biases)))
-        # Projected apart, the sum of memory and positions need not be kept for the backward pass.
-        k = k + F.linear(positions, weights[1])
+        q, v = F.linear(queries, weights[0], biases[0]), F.linear(memory, weights[2], biases[2])
+        if memory.requires_grad:
+            # Projected apart, the sum of memory and positions need not be kept for the backward pass.
+            k = F.linear(memory, weights[1], biases[1]) + F.linear(positions, weights[1])
+        else:
+            k = F.linear(memory + positions, weights[1], biases[1])
         q, k, v = (x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=~hidden[:, None], dropout_p=dropout)
