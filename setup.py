@@ -12,8 +12,10 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 from setuptools.command.editable_wheel import editable_wheel
 
-SHIPPED = ("configs", "tools", "model-index.yml")
 ROOT = Path(__file__).resolve().parent
+# Of configs/ its folders: a file of one name in two places is an error for ``mim train``.
+CONFIGS = sorted(path.name for path in (ROOT / "configs").iterdir() if path.suffix != ".py")
+SHIPPED = (*(f"configs/{name}" for name in CONFIGS), "tools", "model-index.yml")
 
 
 class build_py_with_mim(build_py):  # noqa: N801
@@ -36,7 +38,7 @@ class build_py_with_mim(build_py):  # noqa: N801
     @staticmethod
     def _fill(mim: Path, bring) -> None:
         shutil.rmtree(mim, ignore_errors=True)
-        mim.mkdir(parents=True)
+        (mim / "configs").mkdir(parents=True)
         for name in SHIPPED:
             bring(ROOT / name, mim / name)
 

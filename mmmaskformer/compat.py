@@ -239,7 +239,7 @@ def checkpoint_activations_with_all_gradients() -> None:
     """Makes MMEngine's ``activation_checkpointing`` right for every module; see :mod:`.engine.checkpointing`."""
     from mmengine.runner import activation_checkpointing
 
-    from .engine.checkpointing import checkpointed
+    from .engine.activation_checkpointing import checkpointed
 
     activation_checkpointing.wrap_forward = checkpointed
 

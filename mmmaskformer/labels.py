@@ -1,4 +1,4 @@
-"""What class names and void labels must be, wherever they are given."""
+"""What class names and void labels must be, wherever they are given, and the order of ADE20K's classes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from mmmaskformer.errors import UserError
 CLASS_LISTS = ("classes", "thing_classes", "stuff_classes")
 DEFAULT_VOID = 255  # of mmseg and mmdet, wherever nothing else is said
 WIDE_VOID = 65535  # the same for 16-bit label maps
+
+# Panoptic models of the release keep ADE20K's own order, in which things and stuff alternate; mmdet wants things first.
+ADE20K_CLASSES, ADE20K_THINGS = 150, 100
+# The places of the 50 stuff classes in ADE20K's order; things and stuff each keep their order among themselves.
+ADE20K_STUFF = (
+    0, 1, 2, 3, 4, 5, 6, 9, 11, 13, 16, 17, 21, 25, 26, 28, 29, 34, 40, 46, 48, 51, 52, 54, 59, 60, 61, 63, 68, 77, 79,
+    84, 91, 94, 96, 99, 100, 101, 105, 106, 109, 113, 114, 117, 122, 128, 131, 140, 141, 145,
+)  # fmt: skip
+# The class of ADE20K that stands at each place of mmdet's.
+ADE20K_THINGS_FIRST = (*(label for label in range(ADE20K_CLASSES) if label not in ADE20K_STUFF), *ADE20K_STUFF)
 
 
 def check_class_names(owner: str, metainfo: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ ID_LIMIT = 256**3
 
 
 def rgb_to_id(rgb: np.ndarray) -> np.ndarray:
-    """Segment ids (...,) int32 of colours (..., 3) uint8.
+    """Segment ids (...,) int32 of colors (..., 3) uint8.
 
     Raises:
         ValueError: ``rgb`` is not uint8 with three channels last.
@@ -33,7 +33,7 @@ def rgb_to_id(rgb: np.ndarray) -> np.ndarray:
 
 
 def id_to_rgb(ids: np.ndarray) -> np.ndarray:
-    """Colours (..., 3) uint8 of segment ids (...,).
+    """Colors (..., 3) uint8 of segment ids (...,).
 
     Raises:
         ValueError: an id is negative or does not fit into 24 bits.
@@ -54,13 +54,13 @@ def read_panoptic_png(file: str | os.PathLike | bytes, name: str | None = None) 
 
     Raises:
         FileNotFoundError: there is no such file.
-        UserError: the file is no image, or not one of 8-bit colours.
+        UserError: the file is no image, or not one of 8-bit colors.
     """
     if isinstance(file, bytes):
         name, content = name or "panoptic PNG", file
     else:
         name, content = name or str(file), Path(file).read_bytes()
-    # Unchanged: a grey PNG, for instance a semantic label map, must show as what it is rather than as three channels.
+    # Unchanged: a gray PNG, for instance a semantic label map, must show as what it is rather than as three channels.
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
     if image is None:
         raise UserError(f"{name} cannot be decoded; is the file whole?")

@@ -58,8 +58,8 @@ def _refusing_empty_data(original: Callable) -> Callable:
 def _checking_data(original: Callable, split: str) -> Callable:
     @functools.wraps(original)
     def build_loop(self: Any, loop: Any) -> Any:
-        from .apis.checks import check_categories
         from .engine.training_data import check_instances, check_names, uses_this_package
+        from .runs.checks import check_categories
 
         if not uses_this_package(self.model):
             return original(self, loop)

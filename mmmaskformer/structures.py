@@ -18,7 +18,7 @@ from .precision import at_least_float32, without_autocast
 
 @dataclass
 class MaskPredictions:
-    """N probability-mask pairs with the masks still factorised (Sec. 3.3, segmentation module).
+    """N probability-mask pairs with the masks still factorized (Sec. 3.3, segmentation module).
 
     A mask is a dot product, ``mask[q] = mask_embed[q] . pixel_embed``; the product is made only for the layer and the
     queries that somebody asks for.
@@ -27,7 +27,7 @@ class MaskPredictions:
         class_logits: (L, B, Q, K+1); the last class is "no object".
         mask_embeds: (L, B, Q, C).
         pixels: per-pixel embeddings, shared by all layers.
-        boxes: (L, B, Q, 4) normalised (cx, cy, w, h) where a model predicts them (Table 5), else None.
+        boxes: (L, B, Q, 4) normalized (cx, cy, w, h) where a model predicts them (Table 5), else None.
     """
 
     class_logits: Tensor
@@ -230,5 +230,5 @@ def padding_mask(sizes: Sequence[tuple[int, int]], size: tuple[int, int], device
 
 
 def nearest_index(size: int, new_size: int, device: torch.device) -> Tensor:
-    """Source indices of nearest-neighbour resampling as ``F.interpolate`` does it: ``floor(i * size / new_size)``."""
+    """Source indices of nearest-neighbor resampling as ``F.interpolate`` does it: ``floor(i * size / new_size)``."""
     return torch.arange(new_size, device=device) * size // new_size

@@ -11,21 +11,20 @@ from pytest import approx
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmmaskformer.apis.complexity import build_on_meta
+from mmmaskformer.analysis.complexity import build_on_meta
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-FAST = "maskformer_fast/"
-ALL = sorted(
-    str(path.relative_to(CONFIGS)) for folder in ("", FAST, "peers") for path in (CONFIGS / folder).glob("*.py")
-)
-REPRODUCED = [name for name in ALL if not name.startswith(FAST)]
+PATHS = {path.name: path for path in sorted(CONFIGS.glob("*/*.py")) if path.parent.name != "_base_"}
+ALL = sorted(PATHS)
+FAST = [name for name in ALL if name.startswith("maskformer-fast_")]
+REPRODUCED = [name for name in ALL if name not in FAST]
 NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
 
 
 @cache
 def config(name: str) -> Config:
     """A config as it is on disk; tests that change it work on a copy."""
-    return Config.fromfile(CONFIGS / name)
+    return Config.fromfile(PATHS[name])
 
 
 @cache
@@ -65,7 +64,7 @@ def transform(pipeline: list[dict], kind: str) -> dict:
 
 
 def norm_names(model: nn.Module) -> set[str]:
-    """Parameters of normalisation layers."""
+    """Parameters of normalization layers."""
     return {
         f"{prefix}.{name}"
         for prefix, module in model.named_modules()

@@ -7,7 +7,7 @@ from tiny_detectors import build_detector, head_config
 from tiny_detectors import samples as detection_samples
 from tiny_models import FAST, build_segmentor, label_maps, samples
 
-from mmmaskformer.engine.ground_truth import LabelCounts
+from mmmaskformer.engine.hooks.ground_truth import LabelCounts
 
 SIZE = (64, 96)
 

@@ -28,14 +28,14 @@ class Release:
         self.features = [self.numbers["features"][f"res{stage}"] for stage in (2, 3, 4, 5)]
         self.channels = [stage.shape[1] for stage in self.features]
 
-    def normalised(self, images: Tensor) -> Tensor:
+    def normalized(self, images: Tensor) -> Tensor:
         """Pixels as the network gets them."""
         mean, std = (torch.tensor(self.numbers[f"pixel_{key}"]).view(-1, 1, 1) for key in ("mean", "std"))
         return (images - mean) / std
 
     @property
     def images(self) -> Tensor:
-        return self.normalised(self.numbers["images"])
+        return self.normalized(self.numbers["images"])
 
 
 def load(model: nn.Module, state_dict: dict[str, Tensor]) -> nn.Module:

@@ -7,8 +7,8 @@ import torch
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmmaskformer.apis import load_config
 from mmmaskformer.labels import default_void
+from mmmaskformer.runs import load_config
 
 MODEL = """
 model.update(

@@ -34,7 +34,7 @@ def test_importing_the_package_makes_mmseg_and_mmdet_importable_and_leaves_torch
         import torch, mmengine.runner  # which makes torch add some safe globals of its own
         loading = lambda: (set(torch.serialization.get_safe_globals()), torch.load, torch.hub.load_state_dict_from_url)
         before = loading()
-        import mmmaskformer, mmmaskformer.checkpoint.reading
+        import mmmaskformer, mmmaskformer.checkpoint.formats
         assert loading() == before
         import mmseg.models, mmseg.datasets, mmdet.models, mmdet.datasets
     """)

@@ -16,8 +16,8 @@ from doc_commands import PAGES, ROOT, Command, blocks, commands
 from launching import run_tool
 from mmengine.config import Config
 
-from mmmaskformer.apis import load_config, sync_dataset_meta
-from mmmaskformer.apis.complexity import build_on_meta
+from mmmaskformer.analysis.complexity import build_on_meta
+from mmmaskformer.runs import load_config, sync_dataset_meta
 
 CONFIGS = ROOT / "configs"
 MORE = """
@@ -106,7 +106,7 @@ def get(cfg: Config, key: str) -> object:
     [(page.name, block) for page in PAGES for block in blocks(page, "python") if block.startswith("_base_")],
 )
 def test_a_config_in_the_documentation_builds(page: str, block: str, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(block.replace('"./', f'"{CONFIGS}/'))
+    (tmp_path / "mine.py").write_text(block.replace('"./', f'"{CONFIGS}/maskformer/'))
     cfg = load_config(tmp_path / "mine.py")
     sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     model = build_on_meta(cfg)

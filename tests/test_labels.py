@@ -9,12 +9,12 @@ from mmengine.config import ConfigDict
 from mmseg.datasets import BaseSegDataset
 from tiny_models import build_head
 
-from mmmaskformer.apis.dataset_info import class_counts
-from mmmaskformer.checkpoint.architecture import Head
-from mmmaskformer.checkpoint.configs import Settings, make_config
+from mmmaskformer.checkpoint.architecture import HeadSizes
+from mmmaskformer.checkpoint.config_from_weights import ReleaseSettings, make_config
 from mmmaskformer.datasets import CheckedPanopticDataset, CheckedSegDataset
 from mmmaskformer.det.samples import segment_targets
 from mmmaskformer.errors import UserError
+from mmmaskformer.runs.dataset_info import class_counts
 
 SEMANTIC = ["MaskFormerHead", "PerPixelBaselineHead", "PerPixelBaselinePlusHead"]
 
@@ -100,8 +100,8 @@ def test_a_panoptic_head_refuses_as_many_classes_as_mmdets_code_has_no_room_for(
 @pytest.mark.parametrize(("classes", "void"), [(255, 255), (847, 65535)])
 @pytest.mark.parametrize("things", [None, 100])
 def test_a_converted_model_has_a_void_that_is_no_class(classes: int, void: int, things: int | None) -> None:
-    head = Head("mask", classes, 100, (256, 512, 1024, 2048), 256, 256, None, (6, 2048), True, False)
-    model = make_config(head, dict(type="ResNet"), Settings(), things)["model"]
+    head = HeadSizes("mask", classes, 100, (256, 512, 1024, 2048), 256, 256, None, (6, 2048), True, False)
+    model = make_config(head, dict(type="ResNet"), ReleaseSettings(), things)["model"]
     preprocessor = model["data_preprocessor"]
     assert model["decode_head" if things is None else "panoptic_head"]["ignore_index"] == void
     assert preprocessor["seg_pad_val" if things is None else "seg_pad_value"] == void

@@ -81,7 +81,7 @@ def test_a_label_map_of_several_channels_is_refused(tmp_path: Path, channels: in
         load(sample, LoadAnnotations())
 
 
-def test_palette_pngs_hold_indices_unless_opencv_turns_them_into_colours(tmp_path: Path) -> None:
+def test_palette_pngs_hold_indices_unless_opencv_turns_them_into_colors(tmp_path: Path) -> None:
     sample = write(tmp_path, (64, 48), (64, 48))
     stored = Image.new("P", (48, 64), 2)
     stored.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])

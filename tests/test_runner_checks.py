@@ -12,8 +12,8 @@ from mmengine.runner import BaseLoop, Runner
 from tiny import make_dataset as make_semantic_dataset
 from tiny import write_config as write_semantic_config
 
-from mmmaskformer.apis import check_categories
 from mmmaskformer.errors import UserError
+from mmmaskformer.runs import check_categories
 
 TRAINING = """
 train_dataloader = dict(

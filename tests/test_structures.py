@@ -1,4 +1,4 @@
-"""What flows through the house: factorised predictions and ground-truth segments."""
+"""What flows through the house: factorized predictions and ground-truth segments."""
 
 import pytest
 import torch

@@ -45,7 +45,7 @@ def head_config(kind: str = "MaskFormerHead", **changes: Any) -> dict:
 
 
 def build_head(kind: str = "MaskFormerHead", **changes: Any) -> torch.nn.Module:
-    """The head alone, initialised, and so opinionated that its label maps show many classes."""
+    """The head alone, initialized, and so opinionated that its label maps show many classes."""
     torch.manual_seed(0)
     return _opinionated(MODELS.build(head_config(kind, **changes)))
 

@@ -1,6 +1,6 @@
 """Exports a model for serving: ``python tools/export.py CONFIG CHECKPOINT --format onnx``.
 
-The file takes images (B, H, W, 3) uint8 RGB of any size and the size that the results shall have; it normalises and
+The file takes images (B, H, W, 3) uint8 RGB of any size and the size that the results shall have; it normalizes and
 pads them itself. See docs/export.md.
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmmaskformer.apis import arguments, check_is_no_input, load_config
 from mmmaskformer.apis.images import list_images, without_repeats
 from mmmaskformer.apis.outputs import OUTPUTS
 from mmmaskformer.errors import UserError, one_line_errors
-from mmmaskformer.export import FORMATS, OPSET, Shape, export_model
+from mmmaskformer.export import FORMATS, OPSET, InputShape, export_model
+from mmmaskformer.runs import arguments, check_is_no_input, load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,7 +58,7 @@ def main() -> None:
         args.format,
         outputs=args.outputs,
         scores=args.scores,
-        shape=Shape(args.batch_size, tuple(args.size) if args.size else None),
+        shape=InputShape(args.batch_size, tuple(args.size) if args.size else None),
         opset=args.opset,
         verify_on=without_repeats(images),
     )

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import MMLogger
 
-from mmmaskformer.apis import arguments, check_is_no_file
 from mmmaskformer.apis.images import check_outputs, list_images, output_names, without_repeats
 from mmmaskformer.apis.inferencer import MaskFormerInferencer
 from mmmaskformer.apis.outputs import OUTPUTS
 from mmmaskformer.apis.results import SegmentationResult, image_outputs
 from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.errors import UserError, one_line_errors
+from mmmaskformer.runs import arguments, check_is_no_file
 from mmmaskformer.visualization import MIN_SCORE
 from mmmaskformer.visualization.legend import percent
 
@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
         "--outputs", nargs="+", choices=OUTPUTS, help="what to predict (default: what the config's test_cfg says)"
     )
     parser.add_argument("--no-overlay", action="store_true", help="write no pictures")
-    parser.add_argument("--opacity", type=float, default=0.5, help="of the colours: 0..1 (default: 0.5)")
+    parser.add_argument("--opacity", type=float, default=0.5, help="of the colors: 0..1 (default: 0.5)")
     parser.add_argument(
         "--min-score", type=float, default=MIN_SCORE, help=f"of the instances that are drawn (default: {MIN_SCORE})"
     )

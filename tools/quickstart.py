@@ -21,14 +21,14 @@ import torch
 from mmengine.config import Config
 from mmseg.evaluation import IoUMetric
 
-from mmmaskformer import apis
-from mmmaskformer.apis import arguments
+from mmmaskformer import runs
 from mmmaskformer.datasets.shapes import CLASSES, ShapesOptions, generate_shapes
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
+from mmmaskformer.runs import arguments
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = "configs/maskformer_efficientnet-lite0_shapes.py"
+CONFIG = "configs/maskformer/maskformer_efficientnet-lite0_shapes.py"
 WORK_DIR = Path("work_dirs/quickstart")
 REPORTED_VERSIONS = ("mmmaskformer", "torch", "mmengine", "mmseg", "timm", "numpy")
 LOGGED = re.compile(r"Iter\((train|val|test)\)\s+\[\s*(\d+)/(\d+)\]\s+(.*)")
@@ -121,7 +121,7 @@ def resolved_config(options: list[str]) -> Config:
     parser = argparse.ArgumentParser()
     arguments.add_cfg_options(parser)
     parsed = parser.parse_args(["--cfg-options", *options] if options else [])
-    return apis.load_config(CONFIG, parsed.cfg_options)
+    return runs.load_config(CONFIG, parsed.cfg_options)
 
 
 def announce(step: int, what: str) -> None:

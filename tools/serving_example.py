@@ -26,8 +26,8 @@ inputs = {"images": np.asarray(photo)[None]}
 if about["size"] is None:
     inputs["output_size"] = np.array([height, width])
 found = dict(zip(about["outputs"], session.run(None, inputs)))
-colours = np.zeros((65536, 3), np.uint8)  # void stays black
-colours[: len(about["palette"])] = about["palette"]
+colors = np.zeros((65536, 3), np.uint8)  # void stays black
+colors[: len(about["palette"])] = about["palette"]
 if "segment_map" in found:
     segments, classes, scores = (found[f"segment_{part}"][0] for part in ("map", "labels", "scores"))
     for row in np.flatnonzero(classes >= 0):
@@ -37,4 +37,4 @@ else:
     labels = found["labels"][0]
     for label, count in zip(*np.unique(labels[labels < len(about["classes"])], return_counts=True)):
         print(f"{about['classes'][label]}: {count} pixels")
-Image.fromarray(colours[labels]).save(args.out)
+Image.fromarray(colors[labels]).save(args.out)

@@ -6,10 +6,10 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmmaskformer import apis
-from mmmaskformer.apis import arguments
+from mmmaskformer import apis, runs
 from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
+from mmmaskformer.runs import arguments
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,26 +26,26 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     arguments.set_local_rank(args)
-    cfg = apis.load_config(args.config, args.cfg_options)
+    cfg = runs.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
-    apis.check_work_dir(cfg)
-    apis.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
-    apis.check_checkpoint_exists(args.checkpoint, "checkpoint")
-    apis.check_sizes(cfg)
-    apis.check_data_paths(cfg, ["test_dataloader"])
-    apis.check_categories(cfg, ["test_dataloader"])
-    apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
+    runs.check_work_dir(cfg)
+    runs.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
+    runs.check_checkpoint_exists(args.checkpoint, "checkpoint")
+    runs.check_sizes(cfg)
+    runs.check_data_paths(cfg, ["test_dataloader"])
+    runs.check_categories(cfg, ["test_dataloader"])
+    runs.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if args.tta:
-        apis.use_tta(cfg)
+        runs.use_tta(cfg)
     if args.out:
         apis.write_predictions(cfg, args.out)
     if args.show_dir:
         apis.draw_predictions(cfg, args.show_dir)
-    apis.prepare_for_device(cfg, args.launcher)
+    runs.prepare_for_device(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
-    apis.check_checkpoint_fits(apis.bare_model(runner), args.checkpoint)
+    runs.check_checkpoint_fits(runs.bare_model(runner), args.checkpoint)
     runner.test()
     leave_cpu_process_group()
 

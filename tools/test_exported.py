@@ -7,11 +7,11 @@ import argparse
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmmaskformer import apis
-from mmmaskformer.apis import arguments
+from mmmaskformer import apis, runs
 from mmmaskformer.apis.outputs import OUTPUTS
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.export import read_exported
+from mmmaskformer.runs import arguments
 
 # What a file has to have for each kind of output.
 NEEDED = {"panoptic": "segment_map", "instance": "instance_masks", "semantic": "labels"}
@@ -28,20 +28,20 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = apis.load_config(args.config, args.cfg_options)
+    cfg = runs.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
-    apis.check_work_dir(cfg)
-    apis.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
+    runs.check_work_dir(cfg)
+    runs.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
     cfg.load_from, cfg.resume = None, False
     check_outputs(cfg, args.model)
-    apis.check_data_paths(cfg, ["test_dataloader"])
-    apis.check_categories(cfg, ["test_dataloader"])
+    runs.check_data_paths(cfg, ["test_dataloader"])
+    runs.check_categories(cfg, ["test_dataloader"])
     if args.out:
         apis.write_predictions(cfg, args.out)
     if args.show_dir:
         apis.draw_predictions(cfg, args.show_dir)
     cfg.model = dict(type="mmmaskformer.ExportedModel", path=args.model)
-    apis.prepare_for_device(cfg, "none")
+    runs.prepare_for_device(cfg, "none")
     Runner.from_cfg(cfg).test()
 
 

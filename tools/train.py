@@ -6,10 +6,10 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmmaskformer import apis
-from mmmaskformer.apis import arguments
+from mmmaskformer import runs
 from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
+from mmmaskformer.runs import arguments
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,23 +32,23 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     arguments.set_local_rank(args)
-    cfg = apis.load_config(args.config, args.cfg_options)
+    cfg = runs.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
-    apis.check_work_dir(cfg)
+    runs.check_work_dir(cfg)
     used = ("train_dataloader", "val_dataloader")
-    apis.check_sizes(cfg)
-    apis.check_data_paths(cfg, used)
-    apis.check_categories(cfg, used)
-    apis.sync_dataset_meta(cfg, used)
-    apis.resume_from(cfg, args.resume)
+    runs.check_sizes(cfg)
+    runs.check_data_paths(cfg, used)
+    runs.check_categories(cfg, used)
+    runs.sync_dataset_meta(cfg, used)
+    runs.resume_from(cfg, args.resume)
     if cfg.get("load_from"):
-        apis.check_checkpoint_exists(cfg.load_from, "load_from")
+        runs.check_checkpoint_exists(cfg.load_from, "load_from")
     if args.amp:
-        apis.use_amp(cfg)
-    apis.prepare_for_device(cfg, args.launcher)
+        runs.use_amp(cfg)
+    runs.prepare_for_device(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
     if cfg.get("load_from"):
-        apis.check_checkpoint_fits(apis.bare_model(runner), cfg.load_from, whole=cfg.get("resume", False))
+        runs.check_checkpoint_fits(runs.bare_model(runner), cfg.load_from, whole=cfg.get("resume", False))
     runner.train()
     leave_cpu_process_group()
 

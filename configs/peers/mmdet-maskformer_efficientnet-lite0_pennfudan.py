@@ -1,6 +1,6 @@
-# mmdet's own MaskFormer under the recipe of ../maskformer_efficientnet-lite0_pennfudan.py, for comparison. Ground truth
+# mmdet's own MaskFormer under the recipe of maskformer_efficientnet-lite0_pennfudan, for comparison. Ground truth
 # is loaded and panoptic quality computed by our transform and metric: mmdet's own need panopticapi.
-_base_ = "../maskformer_efficientnet-lite0_pennfudan.py"
+_base_ = "../maskformer/maskformer_efficientnet-lite0_pennfudan.py"
 
 num_classes = 2
 attention = dict(embed_dims=128, num_heads=8, dropout=0.0, batch_first=True)

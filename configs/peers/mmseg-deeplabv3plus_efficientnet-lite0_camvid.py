@@ -1,4 +1,4 @@
-# mmseg's DeepLabV3+ under the recipe of ../maskformer_efficientnet-lite0_camvid.py, for comparison: as wide as the
+# mmseg's DeepLabV3+ under the recipe of maskformer_efficientnet-lite0_camvid, for comparison: as wide as the
 # other heads on this backbone, which is dilated to stride 16, with the rates of that stride.
 _base_ = "./mmseg-upernet_efficientnet-lite0_camvid.py"
 

@@ -1,4 +1,4 @@
-# mmseg's own MaskFormerHead under the recipe of ../maskformer_efficientnet-lite0_camvid.py, for comparison.
+# mmseg's own MaskFormerHead under the recipe of maskformer_efficientnet-lite0_camvid, for comparison.
 # On padded images that head stretches its masks by up to 0.4 % here; a version without that scored the same.
 _base_ = [
     "../_base_/models/efficientnet-lite0.py",

@@ -1,4 +1,4 @@
-# mmseg's UPerNet under the recipe of ../maskformer_efficientnet-lite0_camvid.py, for comparison: its R50 config's heads
+# mmseg's UPerNet under the recipe of maskformer_efficientnet-lite0_camvid, for comparison: its R50 config's heads
 # at a quarter of their width, so as wide as the other heads on this backbone.
 _base_ = [
     "../_base_/models/efficientnet-lite0.py",

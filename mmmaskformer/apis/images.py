@@ -79,7 +79,7 @@ def _expand(item: ImageSource, leave_out: Path | None) -> list[Path | np.ndarray
 
 
 def check_decodable(path: Path) -> None:
-    """Refuses an image whose file is cut short, which OpenCV would fill up with grey and go on.
+    """Refuses an image whose file is cut short, which OpenCV would fill up with gray and go on.
 
     Raises:
         UserError: naming the file.

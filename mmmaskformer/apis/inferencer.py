@@ -17,16 +17,16 @@ from mmengine.runner import load_checkpoint
 from numpy import ndarray
 from torch import nn
 
-from mmmaskformer.apis.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
-from mmmaskformer.apis.config import sync_dataset_meta
-from mmmaskformer.apis.dataset_info import dataset_classes, dataset_type, iterate_datasets
 from mmmaskformer.apis.images import ImageSource, check_decodable, check_outputs, list_images, output_names
 from mmmaskformer.apis.outputs import choose_outputs
 from mmmaskformer.apis.results import SegmentationResult, image_outputs
-from mmmaskformer.apis.stored_config import built_from, find_config
 from mmmaskformer.errors import UserError
 from mmmaskformer.foreign.metainfo import read_dataset_meta
 from mmmaskformer.foreign.pipelines import loads_truth
+from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
+from mmmaskformer.runs.config import sync_dataset_meta
+from mmmaskformer.runs.dataset_info import dataset_classes, dataset_type, iterate_datasets
+from mmmaskformer.runs.stored_config import built_from, find_config
 from mmmaskformer.visualization import complete_palette, read_outputs
 
 TRIED_SIZE = (64, 64, 3)
@@ -41,7 +41,7 @@ class MaskFormerInferencer:
     annotations. Arrays are BGR, as OpenCV and mmcv read images.
 
     Args:
-        config: a config file, which is a program that runs, or a config that :func:`mmmaskformer.apis.load_config`
+        config: a config file, which is a program that runs, or a config that :func:`mmmaskformer.runs.load_config`
             read. None for the config that the checkpoint holds, which is read as data
             (:mod:`mmmaskformer.foreign.configs`).
         checkpoint: the weights. None is accepted only with ``random_weights``.
@@ -55,7 +55,7 @@ class MaskFormerInferencer:
     Attributes:
         model: the segmentor or detector, in evaluation.
         classes: names of the classes: the checkpoint's, or else those of the config's data set.
-        palette: their colours.
+        palette: their colors.
 
     Raises:
         UserError: a file is missing, the checkpoint's own config is not there or not accepted, the config has no test
@@ -63,7 +63,7 @@ class MaskFormerInferencer:
             with the first tensors that differ and both shapes.
 
     Example:
-        >>> inferencer = MaskFormerInferencer("configs/maskformer_efficientnet-lite0_shapes.py", "latest.pth")
+        >>> inferencer = MaskFormerInferencer("maskformer_efficientnet-lite0_shapes", "latest.pth")
         >>> inferencer("street.jpg").labels.shape
         (360, 480)
         >>> inferencer = MaskFormerInferencer(checkpoint="r50.pth")  # a panoptic model with a config in its meta
@@ -276,7 +276,7 @@ def num_classes(model: nn.Module) -> int:
 
 
 def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tuple[list[str], list[list[int]]]:
-    """Names and colours of ``count`` classes.
+    """Names and colors of ``count`` classes.
 
     Args:
         dataset_meta: what the checkpoint says about its data set; has the last word on what the model learned.
@@ -284,7 +284,7 @@ def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tup
         count: K; names of any other number are not of this model.
 
     Returns:
-        Names and palette; numbers and generated colours where nobody knows any.
+        Names and palette; numbers and generated colors where nobody knows any.
     """
     candidates = [(dataset_meta.get("classes"), dataset_meta.get("palette"))]
     for key in ("test_dataloader", "val_dataloader", "train_dataloader"):

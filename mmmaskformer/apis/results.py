@@ -13,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 from pycocotools import mask as coco_mask
 
-from mmmaskformer.engine.label_maps import write_label_map
+from mmmaskformer.engine.hooks.label_maps import write_label_map
 from mmmaskformer.files import atomic_open
 from mmmaskformer.panoptic_png import write_panoptic_png
 from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, read_picture, write_png
@@ -97,7 +97,7 @@ class SegmentationResult:
         Args:
             out_dir: a folder, which is made.
             overlay: whether to draw pictures.
-            opacity: of the pictures' colours, 0..1.
+            opacity: of the pictures' colors, 0..1.
             min_score: instances below are not drawn.
         """
 

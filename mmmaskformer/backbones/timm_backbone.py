@@ -39,7 +39,7 @@ class TimmBackbone(BaseModule):
         in_channels: channels of the input image.
         model_args: further arguments of the timm model, for instance ``dict(drop_path_rate=0.3)``, or
             ``dict(strict_img_size=False)`` to let a Swin take images of any size.
-        init_cfg: MMEngine's initialisation; not together with ``pretrained``.
+        init_cfg: MMEngine's initialization; not together with ``pretrained``.
 
     Raises:
         ImportError: timm is not installed.
@@ -84,7 +84,7 @@ class TimmBackbone(BaseModule):
             module.requires_grad_(False)
 
     def init_weights(self) -> None:
-        """Load the pretrained weights, or run ``init_cfg``; timm itself has initialised the rest."""
+        """Load the pretrained weights, or run ``init_cfg``; timm itself has initialized the rest."""
         if self.init_cfg:
             super().init_weights()
         elif self.pretrained:
@@ -107,7 +107,7 @@ class TimmBackbone(BaseModule):
         """Compute the pyramid.
 
         Args:
-            images: (B, in_channels, H, W), normalised.
+            images: (B, in_channels, H, W), normalized.
 
         Returns:
             One (B, C, H / stride, W / stride) tensor a level, C from ``channels``, stride from ``strides``.

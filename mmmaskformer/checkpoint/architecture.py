@@ -18,7 +18,7 @@ HEADS = ("decode_head", "panoptic_head")
 
 
 @dataclass(frozen=True)
-class Head:
+class HeadSizes:
     """Sizes of a head of ours.
 
     Attributes:
@@ -61,7 +61,7 @@ def find_head(state: Mapping[str, Tensor]) -> str:
     raise UserError("the checkpoint has no head: it is a backbone, or half a model")
 
 
-def describe_head(state: Mapping[str, Tensor], head: str) -> Head:
+def describe_head(state: Mapping[str, Tensor], head: str) -> HeadSizes:
     """Sizes of the head.
 
     Args:
@@ -94,7 +94,7 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> Head:
         raise UserError(f"{head}.class_embed.weight has rows for no class")
     if kind != "per-pixel" and decoder is None:
         raise UserError(f"{head}.transformer_decoder has no layers: the checkpoint is not whole")
-    return Head(
+    return HeadSizes(
         kind=kind,
         num_classes=num_classes,
         num_queries=num_queries,

@@ -1,8 +1,14 @@
-"""Names of the classes of the data sets that models are published for, to be stored with converted weights."""
+"""The classes of the data sets that models are published for: their names, and ADE20K's two orders."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from torch import Tensor
+
+from mmmaskformer.labels import ADE20K_THINGS_FIRST
+
+from .keymap import Reorder
 
 CITYSCAPES, COCO_PANOPTIC, ADE20K = 19, 133, 150
 
@@ -23,7 +29,7 @@ def known_classes(count: int, panoptic: bool) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A name as it is, a colour as a list."""
+    """A name as it is, a color as a list."""
     return value if isinstance(value, str) else list(value)
 
 
@@ -32,3 +38,18 @@ def named_classes(names: list[str], num_things: int | None) -> dict[str, Any]:
     if num_things is None:
         return dict(classes=names)
     return dict(classes=names, thing_classes=names[:num_things], stuff_classes=names[num_things:])
+
+
+# ADE20K's classes in the order of the release's panoptic models <-> mmdet's order, which this package keeps.
+ADE20K_ORDER = [ADE20K_THINGS_FIRST.index(label) for label in range(ADE20K)]
+
+
+def _things_first(value: Tensor) -> Tensor:
+    return value[[*ADE20K_THINGS_FIRST, ADE20K]]  # "no object" stays the last
+
+
+def _ade20k_order(value: Tensor) -> Tensor:
+    return value[[*ADE20K_ORDER, ADE20K]]
+
+
+CLASS_ORDER = Reorder("ADE20K's classes, things first", _things_first, _ade20k_order)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mmmaskformer.errors import UserError
 
-from .backbones import SWIN
 from .detectron2 import BLOCKS, DEEPLAB_STEM, STEM
 from .keymap import Conversion, KeyMap, Rule
+from .swin import SWIN
 
 # timm puts the merging at the beginning of a stage, the original one at the end of the stage before.
 TIMM_SWIN = [

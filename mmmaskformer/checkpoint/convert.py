@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from torch import Tensor
 
-from mmmaskformer import ade20k
+from mmmaskformer import labels
 from mmmaskformer.errors import UserError
 from mmmaskformer.foreign import values
 from mmmaskformer.foreign.metainfo import read_dataset_meta
@@ -21,11 +21,11 @@ from mmmaskformer.foreign.metainfo import read_dataset_meta
 from . import detectron2, huggingface, openmmlab
 from .architecture import HEADS, describe_backbone, describe_head, find_head
 from .classes import known_classes, named_classes
-from .configs import NUM_THINGS, Settings, make_config, release_settings
+from .config_from_weights import NUM_THINGS, ReleaseSettings, make_config, release_settings
 from .fitting import check_fit, check_kinds, shapes_of
+from .formats import BACKBONES, FORMATS, Checkpoint, find_format
 from .hf_config import HEAVIEST, class_names, read_settings
 from .keymap import Conversion, listed
-from .reading import BACKBONES, FORMATS, Checkpoint, find_format
 
 TASKS = ("semantic", "panoptic")
 DETECTRON2_CLASSES = "sem_seg_head.predictor.class_embed.bias"
@@ -34,7 +34,7 @@ HF_CLASSES = "class_predictor.bias"
 
 
 @dataclass
-class Options:
+class ConversionOptions:
     """What the user says, each None where it is to be found out.
 
     Attributes:
@@ -53,7 +53,7 @@ class Options:
 
 
 @dataclass
-class Model:
+class ConvertedModel:
     """A whole model of ours.
 
     Attributes:
@@ -63,7 +63,7 @@ class Model:
         num_things: of a panoptic model, else None.
         config: that builds it.
         settings: what the shapes do not tell.
-        dataset_meta: classes and their colours, as far as they are known.
+        dataset_meta: classes and their colors, as far as they are known.
     """
 
     format: str
@@ -71,7 +71,7 @@ class Model:
     head: str
     num_things: int | None
     config: Config
-    settings: Settings
+    settings: ReleaseSettings
     dataset_meta: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -82,16 +82,16 @@ class Model:
     def things_first(self) -> bool:
         """Whether its classes are ADE20K's in an order that the release does not have."""
         classes = self.weights.get(f"{self.head}.class_embed.bias")
-        return self.num_things == ade20k.NUM_THINGS and len(classes) == ade20k.NUM_CLASSES + 1
+        return self.num_things == labels.ADE20K_THINGS and len(classes) == labels.ADE20K_CLASSES + 1
 
 
-def to_ours(checkpoint: Checkpoint, options: Options | None = None) -> Model:
+def to_ours(checkpoint: Checkpoint, options: ConversionOptions | None = None) -> ConvertedModel:
     """The checkpoint as a model of ours with a config that fits.
 
     Raises:
         UserError: it is of another model or not whole, or the options or the config disagree with it.
     """
-    options = options or Options()
+    options = options or ConversionOptions()
     format = find_format(checkpoint)
     if options.source not in (None, format):
         raise UserError(
@@ -125,10 +125,10 @@ def to_ours(checkpoint: Checkpoint, options: Options | None = None) -> Model:
     whose = "the config's model" if options.config is not None else f"a {sizes.kind} model with these sizes"
     check_fit(conversion.weights, shapes_of(config), whose)
     meta = own or _known_dataset_meta(checkpoint, format, sizes.num_classes, num_things)
-    return Model(format, conversion, head, num_things, config, settings, meta)
+    return ConvertedModel(format, conversion, head, num_things, config, settings, meta)
 
 
-def to_theirs(model: Model, target: str) -> Conversion:
+def to_theirs(model: ConvertedModel, target: str) -> Conversion:
     """The model under the names of ``target``, "detectron2" or "hf".
 
     Raises:
@@ -147,7 +147,7 @@ def to_theirs(model: Model, target: str) -> Conversion:
     return convert(model.weights, model.head, model.things_first, model.settings.no_object_weight)
 
 
-def read_config(config: Config, head: str) -> Settings:
+def read_config(config: Config, head: str) -> ReleaseSettings:
     """What shapes do not tell, from a config of our model."""
     model = config.model
     part, pixels = model[head], model.get("data_preprocessor") or {}
@@ -162,7 +162,7 @@ def read_config(config: Config, head: str) -> Settings:
     return replace(default, **{name: value for name, value in found.items() if value is not None})
 
 
-def _target_head(checkpoint: Checkpoint, format: str, options: Options) -> str:
+def _target_head(checkpoint: Checkpoint, format: str, options: ConversionOptions) -> str:
     """The head's name in the result, which decides over the task."""
     if options.config is not None:
         model = options.config.get("model") or {}
@@ -186,7 +186,7 @@ def _convert(checkpoint: Checkpoint, format: str, head: str) -> Conversion:
     if format in ("detectron2", "hf"):
         project = detectron2 if format == "detectron2" else huggingface
         classes = weights.get(DETECTRON2_CLASSES if format == "detectron2" else HF_CLASSES)
-        ade = head == "panoptic_head" and classes is not None and classes.numel() == ade20k.NUM_CLASSES + 1
+        ade = head == "panoptic_head" and classes is not None and classes.numel() == labels.ADE20K_CLASSES + 1
         return project.convert_from(weights, head, ade)
     there = find_head(weights)
     if format == "mmmaskformer":
@@ -201,7 +201,7 @@ def _convert(checkpoint: Checkpoint, format: str, head: str) -> Conversion:
     return result
 
 
-def _num_things(dataset_meta: Mapping[str, Any], count: int, options: Options) -> int:
+def _num_things(dataset_meta: Mapping[str, Any], count: int, options: ConversionOptions) -> int:
     if options.config is not None:
         return options.config.model.panoptic_head.num_things_classes
     things = dataset_meta.get("thing_classes")
@@ -220,8 +220,8 @@ def _settings(
     weights: Mapping[str, Tensor],
     backbone: Mapping[str, Any],
     head: str,
-    options: Options,
-) -> Settings:
+    options: ConversionOptions,
+) -> ReleaseSettings:
     settings = release_settings(head == "panoptic_head", backbone)
     if format == "hf":
         settings = read_settings(checkpoint.config, checkpoint.preprocessor, settings)
@@ -242,9 +242,9 @@ def _known_dataset_meta(checkpoint: Checkpoint, format: str, count: int, num_thi
     names = class_names(checkpoint.config, count) if format == "hf" else None
     if names is None:
         return known_classes(count, num_things is not None)
-    if num_things == ade20k.NUM_THINGS and count == ade20k.NUM_CLASSES:
-        names = [names[label] for label in ade20k.THINGS_FIRST]
+    if num_things == labels.ADE20K_THINGS and count == labels.ADE20K_CLASSES:
+        names = [names[label] for label in labels.ADE20K_THINGS_FIRST]
     return named_classes(names, num_things)
 
 
-__all__ = ["FORMATS", "TASKS", "Model", "Options", "read_config", "to_ours", "to_theirs"]
+__all__ = ["FORMATS", "TASKS", "ConvertedModel", "ConversionOptions", "read_config", "to_ours", "to_theirs"]

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .ade20k import CLASS_ORDER
-from .backbones import SWIN, relative_position_index, under
+from .classes import CLASS_ORDER
 from .keymap import Conversion, KeyMap, Rule
+from .swin import SWIN, relative_position_index, under
 
 OWNER = "a MaskFormer of the reference release"
 NO_OBJECT_WEIGHT = 0.1

@@ -16,8 +16,8 @@ from torch.overrides import TorchFunctionMode
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
-from .backbones import relative_position_index
 from .keymap import listed
+from .swin import relative_position_index
 
 POSITIONS = "relative_position_index"
 COMPUTED = ("num_batches_tracked", POSITIONS)

@@ -9,8 +9,8 @@ from typing import Any
 from mmmaskformer.errors import UserError
 from mmmaskformer.foreign import values
 
-from .architecture import BASIC_DEPTHS, BOTTLENECK_DEPTHS, Head
-from .configs import Settings
+from .architecture import BASIC_DEPTHS, BOTTLENECK_DEPTHS, HeadSizes
+from .config_from_weights import ReleaseSettings
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 IMAGENET = dict(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])  # what their processor takes by default
@@ -37,7 +37,9 @@ OUT_FEATURES = ["stage1", "stage2", "stage3", "stage4"]
 DEPTHS = {depth: list(blocks) for table in (BASIC_DEPTHS, BOTTLENECK_DEPTHS) for blocks, depth in table.items()}
 
 
-def read_settings(config: Mapping[str, Any], preprocessor: Mapping[str, Any], default: Settings) -> Settings:
+def read_settings(
+    config: Mapping[str, Any], preprocessor: Mapping[str, Any], default: ReleaseSettings
+) -> ReleaseSettings:
     """What shapes do not tell, from the two files; ``default`` where they say nothing.
 
     Raises:
@@ -142,7 +144,7 @@ def _sizes(preprocessor: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_config(
-    head: Head, backbone: Mapping[str, Any], settings: Settings, classes: Sequence[str] | None
+    head: HeadSizes, backbone: Mapping[str, Any], settings: ReleaseSettings, classes: Sequence[str] | None
 ) -> dict[str, Any]:
     """``config.json`` for our weights.
 
@@ -181,7 +183,7 @@ def model_config(
     )
 
 
-def preprocessor_config(settings: Settings, ignore_index: int = 255) -> dict[str, Any]:
+def preprocessor_config(settings: ReleaseSettings, ignore_index: int = 255) -> dict[str, Any]:
     """``preprocessor_config.json``: the same resizing and pixels as in the converted model's test pipeline."""
     return dict(
         image_processor_type="MaskFormerImageProcessor",

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from mmmaskformer.errors import UserError
 
-from .ade20k import CLASS_ORDER
-from .backbones import PATCH_MERGING, relative_position_index, under
+from .classes import CLASS_ORDER
 from .detectron2 import NO_OBJECT_WEIGHT, class_weights
 from .keymap import Conversion, KeyMap, Rule
+from .swin import PATCH_MERGING, relative_position_index, under
 
 OWNER = "Hugging Face's MaskFormer"
 LEVELS = 4

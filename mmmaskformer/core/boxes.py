@@ -1,6 +1,6 @@
 """Boxes: around masks, and to match and learn by (Table 5: matching "by box" against "by mask").
 
-Boxes are (x1, y1, x2, y2) in pixels, or normalised (cx, cy, w, h) with sides of the padded input as 1, as DETR predicts
+Boxes are (x1, y1, x2, y2) in pixels, or normalized (cx, cy, w, h) with sides of the padded input as 1, as DETR predicts
 them.
 """
 
@@ -31,25 +31,25 @@ def boxes_of_masks(masks: Tensor) -> Tensor:
 
 
 def boxes_of_segments(masks: Tensor, dtype: torch.dtype) -> Tensor:
-    """Normalised (cx, cy, w, h) (n, 4) around masks (n, H, W) bool."""
-    return normalised(boxes_of_masks(masks).to(dtype), masks.shape[-2:])
+    """Normalized (cx, cy, w, h) (n, 4) around masks (n, H, W) bool."""
+    return normalized(boxes_of_masks(masks).to(dtype), masks.shape[-2:])
 
 
-def normalised(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+def normalized(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """(cx, cy, w, h) in parts of ``size`` (H, W) from corners (..., 4) in pixels."""
     left, top, right, bottom = boxes.unbind(-1)
     height, width = size
-    centred = [(left + right) / (2 * width), (top + bottom) / (2 * height)]
-    return torch.stack([*centred, (right - left) / width, (bottom - top) / height], dim=-1)
+    centered = [(left + right) / (2 * width), (top + bottom) / (2 * height)]
+    return torch.stack([*centered, (right - left) / width, (bottom - top) / height], dim=-1)
 
 
 def corners(boxes: Tensor) -> Tensor:
     """(x1, y1, x2, y2) from (cx, cy, w, h), (..., 4)."""
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
-    return torch.cat([centre - half, centre + half], dim=-1)
+    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([center - half, center + half], dim=-1)
 
 
-def generalised_iou(ours: Tensor, theirs: Tensor) -> Tensor:
+def generalized_iou(ours: Tensor, theirs: Tensor) -> Tensor:
     """GIoU of corners that broadcast, (..., 4) and (..., 4) -> (...).
 
     IoU less the share of the smallest enclosing box that neither covers (Rezatofighi et al., 2019).
@@ -67,7 +67,7 @@ def generalised_iou(ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 class BoxCost:
-    """A cost between normalised boxes."""
+    """A cost between normalized boxes."""
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
@@ -90,18 +90,18 @@ class BoxL1Cost(BoxCost):
 
 @TASK_UTILS.register_module()
 class GIoUCost(BoxCost):
-    """Negative generalised IoU."""
+    """Negative generalized IoU."""
 
     def __init__(self, weight: float = 2.0) -> None:
         super().__init__(weight)
 
     def __call__(self, boxes: Tensor, targets: Tensor) -> Tensor:
         boxes, targets = at_least_float32(boxes), at_least_float32(targets)
-        return -generalised_iou(corners(boxes)[..., None, :], corners(targets)[None, :, None])
+        return -generalized_iou(corners(boxes)[..., None, :], corners(targets)[None, :, None])
 
 
 class BoxLoss(WeightedLoss):
-    """A loss between normalised boxes."""
+    """A loss between normalized boxes."""
 
     def forward(self, boxes: Tensor, targets: Tensor) -> Tensor:
         """Unweighted loss (...) of boxes (..., 4) against targets (..., 4)."""
@@ -121,10 +121,10 @@ class BoxL1Loss(BoxLoss):
 
 @MODELS.register_module()
 class GIoULoss(BoxLoss):
-    """One less the generalised IoU."""
+    """One less the generalized IoU."""
 
     def __init__(self, loss_weight: float = 2.0, loss_name: str = "loss_giou") -> None:
         super().__init__(loss_weight, loss_name)
 
     def forward(self, boxes: Tensor, targets: Tensor) -> Tensor:
-        return 1 - generalised_iou(corners(boxes), corners(targets))
+        return 1 - generalized_iou(corners(boxes), corners(targets))

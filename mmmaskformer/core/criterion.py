@@ -56,8 +56,8 @@ class ClassificationLoss(BaseModule):
         class_logits = at_least_float32(class_logits)
         weights = self.weights.to(class_logits.dtype).to(class_logits.device)
         negative_log = F.cross_entropy(class_logits.flatten(0, 2), labels.flatten(), weight=weights, reduction="none")
-        normaliser = mean_over_ranks(weights[labels].view(layers, -1).sum(1))
-        return negative_log.view(layers, -1).sum(1) / normaliser * self.loss_weight
+        normalizer = mean_over_ranks(weights[labels].view(layers, -1).sum(1))
+        return negative_log.view(layers, -1).sum(1) / normalizer * self.loss_weight
 
 
 @MODELS.register_module()

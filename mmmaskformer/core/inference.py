@@ -1,6 +1,6 @@
 """From probability-mask pairs to pixels (Sec. 3.4): semantic inference and general inference for semantic output.
 
-Label maps are made in tiles of rows straight from the factorised masks: neither Q x H x W masks nor K x H x W scores
+Label maps are made in tiles of rows straight from the factorized masks: neither Q x H x W masks nor K x H x W scores
 are ever held. Two orders exist at test time and give different pixels at segment borders:
 
 - "scores": mask logits to the padded input size, sigmoid, class product, crop, scores to the output size
@@ -32,7 +32,7 @@ def semantic_scores(predictions: MaskPredictions, size: tuple[int, int], layer: 
     """Semantic inference as whole score maps: ``sum_i p_i(c) m_i[h, w]`` (Sec. 3.4).
 
     Args:
-        predictions: factorised predictions.
+        predictions: factorized predictions.
         size: (H, W) to which the mask logits are upsampled.
         layer: decoder layer.
 
@@ -59,11 +59,11 @@ def label_map(
     """Label map of one image, streamed over tiles of rows.
 
     Args:
-        predictions: factorised predictions.
+        predictions: factorized predictions.
         image: index in the batch.
         geometry: crop and output size.
         order: "scores" or "mask_logits", see the module's head; general inference always takes "mask_logits".
-        method: "semantic" marginalises over the pairs; "general" gives each pixel to one pair (Sec. 3.4).
+        method: "semantic" marginalizes over the pairs; "general" gives each pixel to one pair (Sec. 3.4).
         void: label of pixels where every query says "no object" (general inference only).
         layer: decoder layer.
 

@@ -15,7 +15,7 @@ from .tiles import OutputGeometry, tiles
 
 
 @dataclass(frozen=True)
-class Instances:
+class InstancePredictions:
     """Instances of things, which may overlap, best class probability first.
 
     Attributes:
@@ -43,14 +43,14 @@ def instance_predictions(
     num_things: int,
     max_instances: int = 100,
     layer: int = -1,
-) -> Instances:
+) -> InstancePredictions:
     """Instances of one image.
 
     The most probable of all Q x K pairs are taken, stuff among them left out, and each pair's class probability is
     multiplied with its mask's quality: the mean probability inside the binary mask.
 
     Args:
-        predictions: factorised predictions.
+        predictions: factorized predictions.
         image: index in the batch.
         geometry: crop and output size; mask logits are resized before the sigmoid.
         num_things: classes 0..num_things-1 are things.
@@ -74,4 +74,6 @@ def instance_predictions(
             area += inside.flatten(0, 1).sum(0)
             total += tile.sigmoid_().mul_(inside).flatten(0, 1).sum(0)
     quality = total / area.clamp(min=1)
-    return Instances(labels[things], best[things] * quality[which], masks[which], boxes_of_masks(masks)[which])
+    return InstancePredictions(
+        labels[things], best[things] * quality[which], masks[which], boxes_of_masks(masks)[which]
+    )

@@ -20,7 +20,7 @@ def binary_cross_entropy_terms(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Probability ``sigmoid(x)`` and ``softplus(x) = -log(1 - sigmoid(x))``, the cross-entropy for target 0.
 
     For target 1 it is ``softplus(x) - x``. Written as ``max(x, 0) - log(max(p, 1-p))``: the logarithm's argument stays
-    in [0.5, 1], where the vectorised logarithm is several times faster than ``log1p``, and the absolute error is that
+    in [0.5, 1], where the vectorized logarithm is several times faster than ``log1p``, and the absolute error is that
     of fp32 near 1.
     """
     probability = logits.sigmoid()
@@ -29,7 +29,7 @@ def binary_cross_entropy_terms(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def bilinear_taps(size: int, new_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Bilinear resizing of one axis (half-pixel centres, ``align_corners=False``): output i is a mean of two inputs.
+    """Bilinear resizing of one axis (half-pixel centers, ``align_corners=False``): output i is a mean of two inputs.
 
     Returns:
         lower and upper (new_size,) int64 input indices, and fraction (new_size,) float64, the weight of the upper.

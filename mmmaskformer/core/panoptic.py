@@ -56,7 +56,7 @@ def panoptic_segments(
     mostly hidden by others and is dropped, its pixels are VOID. Stuff of one class is merged, things stay apart.
 
     Args:
-        predictions: factorised predictions.
+        predictions: factorized predictions.
         image: index in the batch.
         geometry: crop and output size; mask logits are resized before the sigmoid.
         num_things: classes 0..num_things-1 are things, the others stuff.
@@ -105,7 +105,7 @@ def detr_segments(
     none is left.
 
     Args:
-        predictions: factorised predictions.
+        predictions: factorized predictions.
         image: index in the batch.
         geometry: crop and output size.
         num_things: classes 0..num_things-1 are things, the others stuff.

@@ -1,4 +1,4 @@
-"""Factorised masks -> pixels of any size, one tile of rows after the other.
+"""Factorized masks -> pixels of any size, one tile of rows after the other.
 
 No consumer ever holds Q x H x W masks: it sees the queries' values at a few rows of the result at a time.
 """
@@ -39,7 +39,7 @@ class OutputGeometry:
 
 
 class _Axis:
-    """Bilinear resizing of one axis (half-pixel centres), evaluated for a range of outputs at a time."""
+    """Bilinear resizing of one axis (half-pixel centers), evaluated for a range of outputs at a time."""
 
     def __init__(self, size: int, new_size: int) -> None:
         self.identity = size == new_size

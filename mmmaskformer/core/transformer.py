@@ -21,7 +21,7 @@ from .memory import Memory
 
 @MODELS.register_module()
 class SinePositionalEncoding(BaseModule):
-    """Sine and cosine positions of a feature map, DETR's with normalised coordinates.
+    """Sine and cosine positions of a feature map, DETR's with normalized coordinates.
 
     Args:
         channels: C, a multiple of 4; the first half encodes rows, the second columns.

@@ -3,12 +3,12 @@
 from mmmaskformer.datasets.ade20k_full import ADE20KFullDataset
 from mmmaskformer.datasets.ade20k_panoptic import CheckedADE20KPanopticDataset, LoadADE20KLabelMap
 from mmmaskformer.datasets.camvid import CamVidDataset
-from mmmaskformer.datasets.checks import CheckedSegDataset
-from mmmaskformer.datasets.loading import LoadWideAnnotations
-from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
+from mmmaskformer.datasets.checked_panoptic import CheckedPanopticDataset
+from mmmaskformer.datasets.checked_semantic import CheckedSegDataset
 from mmmaskformer.datasets.panoptic_loading import LoadPanopticAnnotations
 from mmmaskformer.datasets.pennfudan import PennFudanDataset
 from mmmaskformer.datasets.shapes import LongTailedShapesDataset, ShapesDataset, ShapesPanopticDataset
+from mmmaskformer.datasets.wide_labels import LoadWideAnnotations
 
 __all__ = [
     "ADE20KFullDataset",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmmaskformer.datasets.checks import CheckedSegDataset
+from mmmaskformer.datasets.checked_semantic import CheckedSegDataset
 from mmmaskformer.registry import DATASETS
 
 VOID = 65535
@@ -23,18 +23,18 @@ def read_classes() -> tuple[list[int], list[str]]:
 RAW_NUMBERS, CLASSES = read_classes()
 
 
-def training_labels(colours: np.ndarray) -> np.ndarray:
+def training_labels(colors: np.ndarray) -> np.ndarray:
     """Training labels of a ``*_seg.png`` of the raw release, which says a pixel's class with its red and green.
 
     Args:
-        colours: (H, W, 3) uint8, RGB; the class is ``R // 10 * 256 + G``.
+        colors: (H, W, 3) uint8, RGB; the class is ``R // 10 * 256 + G``.
 
     Returns:
         (H, W) uint16: 0..846, or 65535 where there is no object or its class is none of the 847.
     """
     table = np.full(256 // 10 * 256 + 256, VOID, dtype=np.uint16)
     table[RAW_NUMBERS] = np.arange(len(RAW_NUMBERS))
-    return table[colours[..., 0].astype(np.int64) // 10 * 256 + colours[..., 1]]
+    return table[colors[..., 0].astype(np.int64) // 10 * 256 + colors[..., 1]]
 
 
 @DATASETS.register_module()

@@ -11,11 +11,11 @@ from mmcv.transforms import BaseTransform
 from mmdet.datasets import ADE20KPanopticDataset
 from mmengine import fileio
 
-from mmmaskformer.ade20k import NUM_CLASSES, THINGS_FIRST
-from mmmaskformer.datasets.folders import is_remote, require_folder
-from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
+from mmmaskformer.datasets.checked_panoptic import CheckedPanopticDataset
+from mmmaskformer.datasets.missing_files import is_remote, require_folder
 from mmmaskformer.datasets.panoptic_loading import VOID_LABEL
 from mmmaskformer.errors import UserError
+from mmmaskformer.labels import ADE20K_CLASSES, ADE20K_THINGS_FIRST
 from mmmaskformer.pairs import check_loaded_label_map
 from mmmaskformer.registry import DATASETS, TRANSFORMS
 
@@ -58,8 +58,8 @@ class LoadADE20KLabelMap(BaseTransform):
     def __init__(self, backend_args: Mapping | None = None) -> None:
         self.backend_args = backend_args
         # On disk 0 is "other" and class k is k + 1.
-        self.label_of = np.full(NUM_CLASSES + 1, VOID_LABEL, np.int32)
-        self.label_of[np.array(THINGS_FIRST) + 1] = np.arange(NUM_CLASSES)
+        self.label_of = np.full(ADE20K_CLASSES + 1, VOID_LABEL, np.int32)
+        self.label_of[np.array(ADE20K_THINGS_FIRST) + 1] = np.arange(ADE20K_CLASSES)
 
     def transform(self, results: dict) -> dict:
         """Put the map in the place of any other.
@@ -79,7 +79,7 @@ class LoadADE20KLabelMap(BaseTransform):
         except OSError as error:
             raise UserError(f"the label map {path} cannot be decoded; is the file whole?") from error
         check_loaded_label_map(path, stored.shape, str(results.get("img_path")), results["ori_shape"])
-        if stored.max() > NUM_CLASSES:
-            raise UserError(f"{path}: label {stored.max()}; expected 1..{NUM_CLASSES} for classes and 0 for void")
+        if stored.max() > ADE20K_CLASSES:
+            raise UserError(f"{path}: label {stored.max()}; expected 1..{ADE20K_CLASSES} for classes and 0 for void")
         results["gt_seg_map"] = self.label_of[stored]
         return results

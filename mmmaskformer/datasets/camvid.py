@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmmaskformer.datasets.checks import CheckedSegDataset
+from mmmaskformer.datasets.checked_semantic import CheckedSegDataset
 from mmmaskformer.registry import DATASETS
 
 

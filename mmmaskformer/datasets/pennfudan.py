@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
+from mmmaskformer.datasets.checked_panoptic import CheckedPanopticDataset
 from mmmaskformer.registry import DATASETS
 
 

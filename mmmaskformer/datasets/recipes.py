@@ -47,7 +47,7 @@ def semantic_pipelines(
         dict(type="PhotoMetricDistortion"),
     ]
     if pad_label is not None:
-        # Before normalisation, so here and not in the data preprocessor, which pads what it has normalised.
+        # Before normalization, so here and not in the data preprocessor, which pads what it has normalized.
         train.append(dict(type="Pad", size=tuple(crop_size), pad_val=dict(img=128, seg=pad_label)))
     test = [image, dict(type="ResizeShortestEdge", scale=short_side, max_size=test_max_size), labels, pack]
     sides = [int(factor * short_side) for factor in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)]

@@ -1,7 +1,6 @@
 """What runs around a model: hooks, mixed precision and processes on the CPU."""
 
 from .amp import CPUAmpOptimWrapper
-from .datasets import OutputNames, innermost_datasets
 from .distributed import (
     check_gpu_of_this_process,
     end_with_launcher,
@@ -9,9 +8,8 @@ from .distributed import (
     init_cpu_process_group,
     leave_cpu_process_group,
 )
-from .ground_truth import GroundTruthCheckHook
-from .hooks import DatasetMetaCheckHook
-from .label_maps import LabelMapWriterHook, write_label_map
+from .hooks import DatasetMetaCheckHook, GroundTruthCheckHook, LabelMapWriterHook, write_label_map
+from .output_names import OutputNames, innermost_datasets
 
 __all__ = [
     "CPUAmpOptimWrapper",

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from mmmaskformer.categories import check_class_names, matches_by_name
-from mmmaskformer.engine.datasets import innermost_datasets
+from mmmaskformer.engine.output_names import innermost_datasets
 from mmmaskformer.errors import UserError
 
 PACKAGE = "mmmaskformer"

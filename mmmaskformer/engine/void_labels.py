@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from mmmaskformer.engine.datasets import innermost_datasets
+from mmmaskformer.engine.output_names import innermost_datasets
 from mmmaskformer.errors import UserError
 from mmmaskformer.labels import DEFAULT_VOID
 

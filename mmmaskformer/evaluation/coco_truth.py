@@ -11,7 +11,7 @@ import numpy as np
 from mmengine import fileio
 
 from mmmaskformer.datasets.panoptic_json import labels_of_categories, read_panoptic_json
-from mmmaskformer.engine.datasets import distinct_names
+from mmmaskformer.engine.output_names import distinct_names
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.panoptic_quality import PanopticMap
 from mmmaskformer.panoptic_png import read_panoptic_png

@@ -206,7 +206,7 @@ def overlaps(prediction: PanopticMap, truth: PanopticMap) -> np.ndarray:
     """Pixels that each predicted shares with each true segment: (P+1, T+1) float64, row and column 0 are VOID.
 
     A row of pixels crosses few segments, so the pair of ids is looked up once for every run of equal pairs; all that is
-    done for every pixel is to compare it with its neighbour.
+    done for every pixel is to compare it with its neighbor.
 
     Raises:
         UserError: see :func:`count_matches`.

@@ -1,10 +1,20 @@
 """Models for serving: graphs for ONNX Runtime and torch.export, and their evaluation."""
 
-from .evaluation import ExportedModel
+from .exported_model import ExportedModel
 from .exporting import export_model
-from .graph import Graph, graph_of
-from .reading import read_exported
+from .graph import ExportGraph, graph_of
+from .runtime import read_exported
+from .serialization import FORMATS, OPSET, InputShape
 from .verification import verify
-from .writing import FORMATS, OPSET, Shape
 
-__all__ = ["FORMATS", "OPSET", "ExportedModel", "Graph", "Shape", "export_model", "graph_of", "read_exported", "verify"]
+__all__ = [
+    "FORMATS",
+    "OPSET",
+    "ExportedModel",
+    "ExportGraph",
+    "InputShape",
+    "export_model",
+    "graph_of",
+    "read_exported",
+    "verify",
+]

@@ -24,14 +24,14 @@ class Difference:
     Attributes:
         pixels: how many were compared; of instances, those of all masks.
         differing: how many of them have another class or belong to another segment.
-        relabelled: how many segments have the same region and another class.
+        relabeled: how many segments have the same region and another class.
         score: the largest difference of two scores; None where nothing has scores.
         example: what differs most; empty where nothing does.
     """
 
     pixels: int = 0
     differing: int = 0
-    relabelled: int = 0
+    relabeled: int = 0
     score: float | None = None
     example: str = ""
     example_pixels: int = 0
@@ -57,7 +57,7 @@ class Difference:
         """Take in the difference on one image."""
         self.pixels += image.pixels
         self.differing += image.differing
-        self.relabelled += image.relabelled
+        self.relabeled += image.relabeled
         self.count_score(image.score, 0.0)
         if image.example_pixels > self.example_pixels:
             self.example, self.example_pixels = f"{name}: {image.example}", image.example_pixels
@@ -98,7 +98,7 @@ def compare_segments(ours: SegmentMap, theirs: SegmentMap, names: Sequence[str])
         here, there = _segment(ours, row, names), _segment(theirs, column, names)
         found.count(pixels, f"{pixels} pixels belong to {there} in place of {here}")
     overlap = shared / np.maximum(shared.sum(1)[:, None] + shared.sum(0) - shared, 1)
-    found.relabelled = int((overlap >= SAME_REGION)[1:, 1:][~same[1:, 1:]].sum())
+    found.relabeled = int((overlap >= SAME_REGION)[1:, 1:][~same[1:, 1:]].sum())
     return found
 
 

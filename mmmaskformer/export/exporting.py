@@ -16,10 +16,10 @@ from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
 
 from .comparison import Difference
-from .graph import Graph, graph_of
+from .graph import ExportGraph, graph_of
 from .packages import require
+from .serialization import FORMATS, OPSET, SMALLEST_SIDE, InputShape, trace, write_onnx, write_program
 from .verification import check_differences, verify
-from .writing import FORMATS, OPSET, SMALLEST_SIDE, Shape, trace, write_onnx, write_program
 
 
 def export_model(
@@ -30,14 +30,14 @@ def export_model(
     *,
     outputs: Sequence[str] | None = None,
     scores: bool = False,
-    shape: Shape | None = None,
+    shape: InputShape | None = None,
     opset: int = OPSET,
     verify_on: Sequence[Path] = (),
 ) -> tuple[dict[str, Any], dict[str, Difference]]:
     """Writes a trained model as a graph.
 
     Args:
-        config: as :func:`mmmaskformer.apis.load_config` gives it.
+        config: as :func:`mmmaskformer.runs.load_config` gives it.
         checkpoint: the weights.
         path: the file to write.
         file_format: "onnx" or "torch.export".
@@ -59,7 +59,7 @@ def export_model(
     packages = ["onnx", "onnxscript"] if file_format == "onnx" else []
     for package in packages + ["onnxruntime"] * bool(packages and verify_on):
         require(package)
-    shape = shape or Shape()
+    shape = shape or InputShape()
     inferencer = MaskFormerInferencer(config, checkpoint, "cpu", outputs=outputs)
     graph = graph_of(inferencer.model, scores).eval()
     program = trace(graph, shape)
@@ -76,7 +76,7 @@ def export_model(
     return description, differences
 
 
-def describe(graph: Graph, shape: Shape, inferencer: MaskFormerInferencer, config: Config) -> dict[str, Any]:
+def describe(graph: ExportGraph, shape: InputShape, inferencer: MaskFormerInferencer, config: Config) -> dict[str, Any]:
     """What a server has to know: written into the file as JSON.
 
     ``classes`` and ``palette``; ``num_things`` (None for semantic models); ``outputs``, their names in order; ``batch``
@@ -87,7 +87,7 @@ def describe(graph: Graph, shape: Shape, inferencer: MaskFormerInferencer, confi
         outputs = list(graph(*shape.example()))
     return {
         "classes": inferencer.classes,
-        "palette": [[int(part) for part in colour] for colour in inferencer.palette],
+        "palette": [[int(part) for part in color] for color in inferencer.palette],
         "num_things": getattr(graph.head, "num_things_classes", None),
         "outputs": outputs,
         "batch": shape.batch,

@@ -12,10 +12,10 @@ from mmmaskformer.core import MaskModel
 from mmmaskformer.errors import UserError
 
 from .dense import Placement, general_labels, instances, panoptic, semantic_scores
-from .images import ImageInput
+from .image_input import ImageInput
 
 
-class Graph(nn.Module):
+class ExportGraph(nn.Module):
     """Images (B, H, W, 3) uint8 RGB and the size of the results -> results by name.
 
     Args:
@@ -47,7 +47,7 @@ class Graph(nn.Module):
         """From the backbone's outputs; ``padding`` (B, H', W') bool is None for a head that does not read it."""
         raise NotImplementedError
 
-    def labelled(self, scores: Tensor) -> dict[str, Tensor]:
+    def labeled(self, scores: Tensor) -> dict[str, Tensor]:
         """The label map of class scores (B, K, H, W), and the scores if they are asked for."""
         found = {"labels": scores.argmax(1).int()}
         return {**found, "scores": scores} if self.scores else found
@@ -69,7 +69,7 @@ class Graph(nn.Module):
         return height, width
 
 
-class SemanticGraph(Graph):
+class SemanticGraph(ExportGraph):
     """Label maps of mmseg's EncoderDecoder or our segmentor with a head of ours."""
 
     def __init__(self, model: BaseModel, scores: bool = False) -> None:
@@ -99,11 +99,11 @@ class SemanticGraph(Graph):
 
     def results(self, features: Sequence[Tensor], padding: Tensor | None, placement: Placement) -> dict[str, Tensor]:
         if self.per_pixel:
-            return self.labelled(placement.to_output(placement.upsample(self._class_logits(features, padding))))
+            return self.labeled(placement.to_output(placement.upsample(self._class_logits(features, padding))))
         class_logits, masks = predictions(self.head, self.head.select(features), padding)
         if self.general:
             return {"labels": general_labels(class_logits, masks, placement, self.head.ignore_index).int()}
-        return self.labelled(semantic_scores(class_logits, masks, placement, self.order))
+        return self.labeled(semantic_scores(class_logits, masks, placement, self.order))
 
     def _class_logits(self, features: Sequence[Tensor], padding: Tensor | None) -> Tensor:
         if not isinstance(self.head, MaskModel):
@@ -112,7 +112,7 @@ class SemanticGraph(Graph):
         return torch.einsum("bqc,bchw->bqhw", embeds[-1], pixels.dense())
 
 
-class PanopticGraph(Graph):
+class PanopticGraph(ExportGraph):
     """What ``test_cfg`` asks our detector for: segments, instances and a label map, or some of them."""
 
     def __init__(self, model: BaseModel, scores: bool = False) -> None:
@@ -149,7 +149,7 @@ class PanopticGraph(Graph):
             found.update(instances(class_logits, logits, things, options["max_per_image"]))
         if options["semantic_on"]:
             order = "mask_logits" if options["panoptic_on"] else "scores"
-            found.update(self.labelled(semantic_scores(class_logits, masks, placement, order)))
+            found.update(self.labeled(semantic_scores(class_logits, masks, placement, order)))
         return found
 
 
@@ -159,7 +159,7 @@ def predictions(head: MaskModel, features: Sequence[Tensor], padding: Tensor | N
     return found.class_logits[0], torch.einsum("bqc,bchw->bqhw", found.mask_embeds[0], found.pixel_embeds)
 
 
-def graph_of(model: BaseModel, scores: bool = False) -> Graph:
+def graph_of(model: BaseModel, scores: bool = False) -> ExportGraph:
     """The graph of a segmentor or detector in evaluation.
 
     Raises:

@@ -13,15 +13,15 @@ from mmmaskformer.apis.results import SegmentationResult
 from mmmaskformer.errors import UserError
 
 from .comparison import Difference, compare_instances, compare_labels, compare_segments
-from .evaluation import ExportedModel, photo
-from .graph import Graph
+from .exported_model import ExportedModel, photo
+from .graph import ExportGraph
 
 TOLERANCE = 1e-4  # share of pixels that may differ: where two classes tie to fp32's last bits
 SCORE_TOLERANCE = 1e-3  # by which scores may differ
 
 
 def verify(
-    inferencer: MaskFormerInferencer, exported: Path, images: Sequence[Path], graph: Graph
+    inferencer: MaskFormerInferencer, exported: Path, images: Sequence[Path], graph: ExportGraph
 ) -> dict[str, Difference]:
     """Compares what a config's own model and an exported one make of images, by the config's test pipeline.
 
@@ -63,7 +63,9 @@ def compared(ours: SegmentationResult, theirs: SegmentationResult) -> Iterator[t
         yield "instance masks", compare_instances(one.instances, other.instances, names)
 
 
-def _compare_scores(inferencer: MaskFormerInferencer, graph: Graph, model: ExportedModel, image: Path) -> Difference:
+def _compare_scores(
+    inferencer: MaskFormerInferencer, graph: ExportGraph, model: ExportedModel, image: Path
+) -> Difference:
     sample = inferencer.prepare(image)
     pixels, size = photo(sample["inputs"]), tuple(sample["data_samples"].ori_shape[:2])
     fixed = model.description["size"] is not None
@@ -89,9 +91,9 @@ def check_differences(differences: dict[str, Difference]) -> None:
                 f"the exported model's {kind} differs from PyTorch's in {difference.differing} of {difference.pixels} "
                 f"pixels, more than {TOLERANCE:.0e} of them{example}: nothing was written"
             )
-        if difference.relabelled:
+        if difference.relabeled:
             raise UserError(
-                f"the exported model's {kind} gives another class to {difference.relabelled} of PyTorch's segments"
+                f"the exported model's {kind} gives another class to {difference.relabeled} of PyTorch's segments"
                 f"{example}: nothing was written"
             )
         if difference.score is not None and difference.score > SCORE_TOLERANCE:

@@ -3,7 +3,7 @@
 A class can do harm with what it is given in three ways. A string can name a file, an address, a module or code; so each
 string is a word of a list, or a name of a kind that is checked: a class, a loss, a timm model. A number can ask for
 memory or time; numbers are bounded here, and the model is built without memory and compared with the checkpoint's
-tensors before it is built (:mod:`mmmaskformer.apis.stored_config`). And an argument can make a class fetch weights by
+tensors before it is built (:mod:`mmmaskformer.runs.stored_config`). And an argument can make a class fetch weights by
 itself; arguments about pretrained weights are left out, as the weights come from the checkpoint.
 """
 

@@ -1,6 +1,6 @@
 """Pictures of results: semantic, panoptic and instance overlays with legends, and image | truth | prediction panels."""
 
-from .colours import VOID_COLOUR, complete_palette, distinct_palette, paint, shades
+from .colors import VOID_COLOR, complete_palette, distinct_palette, paint, shades
 from .hook import PanelWriterHook
 from .legend import LegendEntry, legend_entries
 from .outputs import MIN_SCORE, Outputs, read_outputs
@@ -10,7 +10,7 @@ from .segments import Instances, Segment, SegmentMap, predicted_segments, true_s
 
 __all__ = [
     "MIN_SCORE",
-    "VOID_COLOUR",
+    "VOID_COLOR",
     "Instances",
     "LegendEntry",
     "Outputs",

@@ -13,12 +13,12 @@ from mmengine import fileio
 from mmengine.hooks import Hook
 from numpy import ndarray
 
-from mmmaskformer.engine.datasets import OutputNames, color_type
-from mmmaskformer.engine.label_maps import label_map
+from mmmaskformer.engine.hooks.label_maps import label_map
+from mmmaskformer.engine.output_names import OutputNames, color_type
 from mmmaskformer.panoptic_png import read_panoptic_png
 from mmmaskformer.registry import HOOKS
 
-from .colours import complete_palette
+from .colors import complete_palette
 from .outputs import read_outputs
 from .pictures import draw_panels, read_picture, write_png
 from .segment_pictures import draw_segment_panels

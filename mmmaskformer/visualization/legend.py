@@ -1,4 +1,4 @@
-"""A legend: coloured boxes with class names, in as many columns as fit."""
+"""A legend: colored boxes with class names, in as many columns as fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
-from .colours import VOID_COLOUR, Colour, is_void
+from .colors import VOID_COLOR, Color, is_void
 
 PAPER = (255, 255, 255)
 INK = (20, 20, 20)
@@ -24,22 +24,22 @@ class LegendEntry:
     """One line of a legend.
 
     Attributes:
-        colour: red, green and blue, 0..255; None for no box.
+        color: red, green and blue, 0..255; None for no box.
         text: what stands beside it.
     """
 
-    colour: tuple[int, int, int] | None
+    color: tuple[int, int, int] | None
     text: str
 
 
-BLACK_VOID = LegendEntry(VOID_COLOUR, "void")
-UNCOLOURED_VOID = LegendEntry(PAPER, "void (uncoloured)")
+BLACK_VOID = LegendEntry(VOID_COLOR, "void")
+UNCOLORED_VOID = LegendEntry(PAPER, "void (uncolored)")
 
 
 def legend_entries(
     maps: Sequence[ndarray],
     classes: Sequence[str],
-    palette: Sequence[Colour],
+    palette: Sequence[Color],
     shares: bool = False,
     void: LegendEntry = BLACK_VOID,
 ) -> list[LegendEntry]:
@@ -58,14 +58,14 @@ def legend_entries(
     count = len(classes)
     areas = sum(np.bincount(np.where(is_void(m, count), count, m).ravel(), minlength=count + 1) for m in maps)
     names = [*classes, void.text]
-    colours = [*(tuple(map(int, colour)) for colour in palette[:count]), void.colour]
+    colors = [*(tuple(map(int, color)) for color in palette[:count]), void.color]
     present = sorted(np.flatnonzero(areas[:count]), key=lambda label: -areas[label])
 
     def text(label: int) -> str:
         return f"{names[label]} {percent(areas[label] / areas.sum())}" if shares else names[label]
 
     def entries(labels: Sequence[int]) -> list[LegendEntry]:
-        return [LegendEntry(colours[label], text(label)) for label in labels]
+        return [LegendEntry(colors[label], text(label)) for label in labels]
 
     return at_most(entries(present), entries([count] if areas[count] else []))
 
@@ -108,14 +108,14 @@ def draw_legend(entries: Sequence[LegendEntry], width: int, text_size: int) -> n
         left = gap + round(column * (index // lines))
         top = gap + line * (index % lines)
         pad = (line - box) // 2
-        if entry.colour is not None:
-            pen.rectangle((left, top + pad, left + box, top + pad + box), fill=entry.colour, outline=INK)
+        if entry.color is not None:
+            pen.rectangle((left, top + pad, left + box, top + pad + box), fill=entry.color, outline=INK)
         pen.text((left + box + gap, top + line / 2), text, fill=INK, font=typeface, anchor="lm")
     return np.asarray(canvas)
 
 
 def draw_title(text: str, width: int, text_size: int) -> ndarray:
-    """One centred line on white, (H, width, 3) uint8."""
+    """One centered line on white, (H, width, 3) uint8."""
     typeface = font(text_size)
     canvas = Image.new("RGB", (width, round(text_size * 1.7)), PAPER)
     where = (width / 2, canvas.height / 2)

@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy import ndarray
 
-from mmmaskformer.engine.label_maps import label_map
+from mmmaskformer.engine.hooks.label_maps import label_map
 
-from .colours import Colour
+from .colors import Color
 from .pictures import draw_overlay
 from .segment_pictures import draw_instances, draw_panoptic
 from .segments import Instances, SegmentMap, predicted_segments
@@ -36,7 +36,7 @@ class Outputs:
         self,
         image: ndarray,
         classes: Sequence[str],
-        palette: Sequence[Colour],
+        palette: Sequence[Color],
         opacity: float = 0.5,
         min_score: float = MIN_SCORE,
     ) -> Iterator[tuple[str, ndarray]]:
@@ -46,7 +46,7 @@ class Outputs:
             image: (H, W, 3) uint8, RGB.
             classes: name of every class.
             palette: red, green and blue of every class, 0..255.
-            opacity: 0 shows the image alone, 1 the colours alone.
+            opacity: 0 shows the image alone, 1 the colors alone.
             min_score: instances below are not drawn.
 
         Yields:

@@ -15,8 +15,8 @@ from PIL import Image
 
 from mmmaskformer.files import atomic_open
 
-from .colours import Colour, blend, paint
-from .legend import PAPER, UNCOLOURED_VOID, LegendEntry, draw_legend, draw_title, legend_entries
+from .colors import Color, blend, paint
+from .legend import PAPER, UNCOLORED_VOID, LegendEntry, draw_legend, draw_title, legend_entries
 
 MIN_SIDE = 384  # the longer one of a panel, in pixels: below it names of classes do not fit
 MIN_TEXT = 13
@@ -29,23 +29,23 @@ def draw_overlay(
     image: ndarray,
     labels: ndarray,
     classes: Sequence[str],
-    palette: Sequence[Colour],
+    palette: Sequence[Color],
     opacity: float = 0.5,
 ) -> ndarray:
-    """The classes' colours over the image, and below it a legend of the classes present with their shares.
+    """The classes' colors over the image, and below it a legend of the classes present with their shares.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        labels: (H, W) integers; a label that is no class is void and is left uncoloured.
+        labels: (H, W) integers; a label that is no class is void and is left uncolored.
         classes: name of every class.
         palette: red, green and blue of every class, 0..255.
-        opacity: 0 shows the image alone, 1 the colours alone.
+        opacity: 0 shows the image alone, 1 the colors alone.
 
     Returns:
         (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
     """
     picture = enlarge(blend(image, labels, palette, opacity), enlargement(labels.shape, MIN_SIDE))
-    return with_legend(picture, legend_entries([labels], classes, palette, True, UNCOLOURED_VOID), TEXT_SHARE)
+    return with_legend(picture, legend_entries([labels], classes, palette, True, UNCOLORED_VOID), TEXT_SHARE)
 
 
 def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: float) -> ndarray:
@@ -61,7 +61,7 @@ def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: fl
     """
     size = max(MIN_TEXT, round(max(picture.shape) * text_share))
     width = max(picture.shape[1], MIN_SIDE)
-    return np.concatenate([centred(picture, width), draw_legend(entries, width, size)])
+    return np.concatenate([centered(picture, width), draw_legend(entries, width, size)])
 
 
 def draw_panels(
@@ -69,7 +69,7 @@ def draw_panels(
     truth: ndarray,
     prediction: ndarray,
     classes: Sequence[str],
-    palette: Sequence[Colour],
+    palette: Sequence[Color],
     titles: Sequence[str] = ("image", "truth", "prediction"),
 ) -> ndarray:
     """Image, ground truth and prediction side by side under titles, with one legend for both label maps.
@@ -108,7 +108,7 @@ def side_by_side(panels: Sequence[ndarray], titles: Sequence[str], entries: Sequ
     size = max(MIN_TEXT, round(max(height, len(panels) * width) * TEXT_SHARE_OF_PANELS))
     row: list[ndarray] = []
     for title, panel in zip(titles, panels):
-        column = np.concatenate([draw_title(title, width, size), centred(panel, width)])
+        column = np.concatenate([draw_title(title, width, size), centered(panel, width)])
         gap = np.full((len(column), size // 2, 3), PAPER, np.uint8)
         row += [gap, column] if row else [column]
     picture = np.concatenate(row, axis=1)
@@ -166,7 +166,7 @@ def enlarge(picture: ndarray, times: int) -> ndarray:
     return cv2.resize(picture, (width * times, height * times), interpolation=cv2.INTER_NEAREST)
 
 
-def centred(picture: ndarray, width: int) -> ndarray:
+def centered(picture: ndarray, width: int) -> ndarray:
     """The picture on white paper of at least ``width`` pixels."""
     spare = max(width - picture.shape[1], 0)
     if spare == 0:

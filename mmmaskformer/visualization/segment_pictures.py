@@ -1,4 +1,4 @@
-"""Pictures of panoptic and instance results: things in shades of their class's colour, borders, names and scores."""
+"""Pictures of panoptic and instance results: things in shades of their class's color, borders, names and scores."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy import ndarray
 
-from .colours import Colour, blend, shades
-from .labels import draw_labels, place_labels
-from .legend import UNCOLOURED_VOID, LegendEntry, at_most, percent
+from .colors import Color, blend, shades
+from .legend import UNCOLORED_VOID, LegendEntry, at_most, percent
 from .pictures import MIN_TEXT, check_size, enlarge, enlargement, side_by_side, with_legend
 from .segments import Instances, Segment, SegmentMap, visible_segments
+from .text_labels import draw_labels, place_labels
 
 MIN_SIDE = 1280  # the longer one of a picture, in pixels: below it, segments have no room for their names
 MIN_SIDE_OF_PANELS = 640
@@ -26,19 +26,19 @@ BORDER_SHARE = 1 / 700
 
 
 def draw_panoptic(
-    image: ndarray, found: SegmentMap, classes: Sequence[str], palette: Sequence[Colour], opacity: float = 0.5
+    image: ndarray, found: SegmentMap, classes: Sequence[str], palette: Sequence[Color], opacity: float = 0.5
 ) -> ndarray:
     """Segments over the image with borders, names and scores, and below it a legend with the number of things.
 
-    Stuff has the colour of its class, things have shades of it. A segment that is too small for its name is in the
+    Stuff has the color of its class, things have shades of it. A segment that is too small for its name is in the
     legend alone.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        found: the segments; void is left uncoloured.
+        found: the segments; void is left uncolored.
         classes: name of every class.
         palette: red, green and blue of every class, 0..255.
-        opacity: 0 shows the image alone, 1 the colours alone.
+        opacity: 0 shows the image alone, 1 the colors alone.
 
     Returns:
         (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
@@ -49,7 +49,7 @@ def draw_panoptic(
 
 
 def draw_instances(
-    image: ndarray, instances: Instances, classes: Sequence[str], palette: Sequence[Colour], opacity: float = 0.5
+    image: ndarray, instances: Instances, classes: Sequence[str], palette: Sequence[Color], opacity: float = 0.5
 ) -> ndarray:
     """Instances over the image, small ones on top, with borders, boxes, names and scores, and a legend below.
 
@@ -58,7 +58,7 @@ def draw_instances(
         instances: all that should be seen; choose them with :meth:`Instances.above`.
         classes: name of every class.
         palette: red, green and blue of every class, 0..255.
-        opacity: 0 shows the image alone, 1 the colours alone.
+        opacity: 0 shows the image alone, 1 the colors alone.
 
     Returns:
         (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
@@ -75,7 +75,7 @@ def draw_instances(
 
 
 def draw_segment_panels(
-    image: ndarray, truth: SegmentMap, prediction: SegmentMap, classes: Sequence[str], palette: Sequence[Colour]
+    image: ndarray, truth: SegmentMap, prediction: SegmentMap, classes: Sequence[str], palette: Sequence[Color]
 ) -> ndarray:
     """Image, true segments and predicted segments side by side; the legend counts both one's things.
 
@@ -103,9 +103,9 @@ def draw_segment_panels(
     return side_by_side(panels, ("image", "truth", "prediction"), entries)
 
 
-def paint_segments(image: ndarray, found: SegmentMap, palette: Sequence[Colour], opacity: float, zoom: int) -> ndarray:
-    """The image, enlarged, under the colours of its segments with white lines between them."""
-    picture = enlarge(blend(image, found.ids - 1, segment_colours(found.segments, palette), opacity), zoom).copy()
+def paint_segments(image: ndarray, found: SegmentMap, palette: Sequence[Color], opacity: float, zoom: int) -> ndarray:
+    """The image, enlarged, under the colors of its segments with white lines between them."""
+    picture = enlarge(blend(image, found.ids - 1, segment_colors(found.segments, palette), opacity), zoom).copy()
     ids = enlarge(found.ids, zoom)
     edges = np.zeros(ids.shape, np.uint8)
     edges[:, 1:] |= ids[:, 1:] != ids[:, :-1]
@@ -126,15 +126,15 @@ def line_width(picture: ndarray) -> int:
     return max(1, round(max(picture.shape) * BORDER_SHARE))
 
 
-def segment_colours(segments: Sequence[Segment], palette: Sequence[Colour]) -> list[tuple[int, int, int]]:
-    """The colour of each segment: its class's, or a shade of it where there are several of the class."""
+def segment_colors(segments: Sequence[Segment], palette: Sequence[Color]) -> list[tuple[int, int, int]]:
+    """The color of each segment: its class's, or a shade of it where there are several of the class."""
     counts = Counter(segment.label for segment in segments)
     unused = {label: iter(shades(palette[label], count)) for label, count in counts.items()}
     return [next(unused[segment.label]) for segment in segments]
 
 
 def segment_entries(
-    found: SegmentMap, classes: Sequence[str], palette: Sequence[Colour], void: bool = True
+    found: SegmentMap, classes: Sequence[str], palette: Sequence[Color], void: bool = True
 ) -> list[LegendEntry]:
     """A legend of one picture: the number of each class's things, the share of stuff; the largest class first.
 
@@ -154,12 +154,12 @@ def segment_entries(
 
     entries = [LegendEntry(tuple(palette[label]), text(label)) for label, _ in areas.most_common()]
     empty = 1 - areas.total() / found.ids.size
-    last = LegendEntry(UNCOLOURED_VOID.colour, f"{UNCOLOURED_VOID.text} {percent(empty)}")
+    last = LegendEntry(UNCOLORED_VOID.color, f"{UNCOLORED_VOID.text} {percent(empty)}")
     return at_most(entries, [last] if void and empty else [])
 
 
 def panel_entries(
-    truth: SegmentMap, prediction: SegmentMap, classes: Sequence[str], palette: Sequence[Colour]
+    truth: SegmentMap, prediction: SegmentMap, classes: Sequence[str], palette: Sequence[Color]
 ) -> list[LegendEntry]:
     """A legend of two pictures: the classes of both, and of things how many are there and how many were found."""
     true, found = count_things(truth), count_things(prediction)

@@ -10,9 +10,10 @@ from segmenter import write_checkpoint, write_config
 from tiny import CLASSES, make_dataset
 from torch import nn
 
-from mmmaskformer.apis import MaskFormerInferencer, load_config
+from mmmaskformer.apis import MaskFormerInferencer
 from mmmaskformer.apis.inferencer import inference_pipeline, num_classes
 from mmmaskformer.errors import UserError
+from mmmaskformer.runs import load_config
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,7 @@ def test_a_config_without_a_test_pipeline_is_refused(folder: Path) -> None:
 
 
 def test_steps_that_load_the_truth_are_not_needed() -> None:
-    cfg = load_config(ROOT / "configs" / "maskformer_r50_ade20k-panoptic.py")
+    cfg = load_config(ROOT / "configs" / "maskformer" / "maskformer_r50_ade20k-panoptic.py")
     steps = [step["type"] for step in inference_pipeline(cfg)]
     assert [str(step).rpartition(".")[2] for step in steps] == [
         "LoadImageFromFile",

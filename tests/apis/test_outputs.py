@@ -11,9 +11,10 @@ from mmdet.evaluation import CocoMetric
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmmaskformer.apis import choose_outputs, draw_predictions, load_config, sync_dataset_meta, write_predictions
+from mmmaskformer.apis import choose_outputs, draw_predictions, write_predictions
 from mmmaskformer.errors import UserError
 from mmmaskformer.panoptic_png import read_panoptic_png
+from mmmaskformer.runs import load_config, sync_dataset_meta
 
 
 def detector(**others: object) -> Config:

@@ -29,7 +29,7 @@ def build(weights: dict[str, Tensor]) -> nn.Module:
     return backbone
 
 
-def randomise(model: nn.Module) -> nn.Module:
+def randomize(model: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     with torch.no_grad():
         for name, value in [*model.named_parameters(), *model.named_buffers()]:
@@ -44,7 +44,7 @@ def randomise(model: nn.Module) -> nn.Module:
 def test_swin(merging_ends_the_stage: bool) -> None:
     # Large enough for windows in every stage: timm shifts none that fill the map, mmseg and the original do.
     small = dict(img_size=256, window_size=4, embed_dim=16, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8))
-    theirs = randomise(timm.create_model("swin_tiny_patch4_window7_224", num_classes=5, **small))
+    theirs = randomize(timm.create_model("swin_tiny_patch4_window7_224", num_classes=5, **small))
     state = theirs.state_dict()
     if merging_ends_the_stage:  # as in Microsoft's files
         for stage in (1, 2, 3):
@@ -63,7 +63,7 @@ def test_swin(merging_ends_the_stage: bool) -> None:
 
 @pytest.mark.parametrize("source", ["torchvision", "timm"])
 def test_resnet(source: str) -> None:
-    theirs = randomise(torchvision.models.resnet18() if source == "torchvision" else timm.create_model("resnet18"))
+    theirs = randomize(torchvision.models.resnet18() if source == "torchvision" else timm.create_model("resnet18"))
     conversion = from_classifier(theirs.state_dict())
     image = torch.randn(IMAGE)
     with torch.no_grad():

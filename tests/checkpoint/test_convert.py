@@ -8,13 +8,13 @@ import tiny_models
 import torch
 from mmdet.models.backbones import ResNet
 
-from mmmaskformer.checkpoint.convert import Options, to_ours, to_theirs
-from mmmaskformer.checkpoint.reading import Checkpoint
+from mmmaskformer.checkpoint.convert import ConversionOptions, to_ours, to_theirs
+from mmmaskformer.checkpoint.formats import Checkpoint
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
 WIDTH = 32
-NUM_HEADS = Options(num_heads=4)
+NUM_HEADS = ConversionOptions(num_heads=4)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_ours_goes_through_a_second_conversion_unchanged(panoptic: Checkpoint) -
 
 
 def test_the_task_option_makes_the_other_model_of_the_same_weights(panoptic: Checkpoint) -> None:
-    model = to_ours(panoptic, Options(num_heads=4, task="semantic"))
+    model = to_ours(panoptic, ConversionOptions(num_heads=4, task="semantic"))
     assert model.head == "decode_head" and model.config.model.decode_head.num_classes == 150
     assert model.weights["decode_head.class_embed.bias"].tolist() == list(range(151))
 
@@ -70,7 +70,7 @@ def test_what_does_not_fit_is_named(change: dict, options: dict, message: str, p
         if value is None:
             del panoptic.weights[key]
     with pytest.raises(UserError, match=message):
-        to_ours(panoptic, Options(**{"num_heads": 4, **options}))
+        to_ours(panoptic, ConversionOptions(**{"num_heads": 4, **options}))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_config_that_disagrees_is_refused_with_the_option_to_change(
     config = to_ours(panoptic, NUM_HEADS).config
     config.merge_from_dict({f"model.panoptic_head.{key}": value for key, value in changes.items()})
     with pytest.raises(UserError, match=option):
-        to_ours(panoptic, Options(config=config))
+        to_ours(panoptic, ConversionOptions(config=config))
 
 
 def test_a_backbone_without_a_description_asks_for_the_config(panoptic: Checkpoint) -> None:
@@ -108,7 +108,7 @@ def test_a_model_with_masked_attention_and_pooled_names_is_ours_and_no_other_pro
     wide = make(**tiny_models.FAST, channels=32, pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder"))
     parts = {head: MODELS.build(wide), "backbone": ResNet(18, base_channels=4, stem_channels=4, avg_down=True)}
     state = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
-    options = Options(num_heads=2, num_things=tiny_detectors.THINGS if head == "panoptic_head" else None)
+    options = ConversionOptions(num_heads=2, num_things=tiny_detectors.THINGS if head == "panoptic_head" else None)
     found = to_ours(Checkpoint(Path("fast.pth"), state), options)
     assert found.format == "mmmaskformer"
     built = found.config.model[head]

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from paper_configs import PATHS
 
 from mmmaskformer.checkpoint import from_detectron2, to_detectron2
 from mmmaskformer.checkpoint.convert import to_ours, to_theirs
 from mmmaskformer.checkpoint.detectron2 import current_name, published_name
 from mmmaskformer.checkpoint.fitting import shapes_of
-from mmmaskformer.checkpoint.reading import Checkpoint
+from mmmaskformer.checkpoint.formats import Checkpoint
 from mmmaskformer.errors import UserError
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # All models whose shapes are known, with the config of ours where there is one.
 RELEASE = {
     "ade20k-150/maskformer_R50_bs16_160k": "maskformer_r50_ade20k",
@@ -50,7 +50,7 @@ def test_every_key_of_the_release_maps_both_ways_with_the_shapes_of_our_model(na
     assert (model.head == "panoptic_head") == ("panoptic" in name)
     assert shapes(model.weights) == shapes_of(model.config)
     if RELEASE[name]:
-        assert shapes(model.weights) == shapes_of(Config.fromfile(CONFIGS / f"{RELEASE[name]}.py"))
+        assert shapes(model.weights) == shapes_of(Config.fromfile(PATHS[f"{RELEASE[name]}.py"]))
     back = to_theirs(model, "detectron2").weights
     assert {key: value.shape for key, value in back.items()} == {key: value.shape for key, value in theirs.items()}
 

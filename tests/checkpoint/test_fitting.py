@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mmmaskformer.checkpoint.convert import to_ours
 from mmmaskformer.checkpoint.fitting import meta_model
-from mmmaskformer.checkpoint.reading import Checkpoint, read_checkpoint
+from mmmaskformer.checkpoint.formats import Checkpoint, read_checkpoint
 from mmmaskformer.errors import UserError
 
 POSITIONS = "model.pixel_level_module.encoder.model.encoder.layers.0.blocks.0.attention.self.relative_position_index"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mmmaskformer.checkpoint.configs import Settings
+from mmmaskformer.checkpoint.config_from_weights import ReleaseSettings
 from mmmaskformer.checkpoint.hf_config import class_names, read_settings
 from mmmaskformer.errors import UserError
 
@@ -18,11 +18,11 @@ def test_values_that_are_given_replace_the_defaults() -> None:
         decoder_config=dict(decoder_attention_heads=4, dropout=0.0),
     )  # fmt: skip
     preprocessor = dict(size=dict(shortest_edge=96, longest_edge=300), size_divisor=0, image_mean=[0.5, 0.4, 0.3])
-    found = read_settings(config, preprocessor, Settings())
+    found = read_settings(config, preprocessor, ReleaseSettings())
     assert (found.no_object_weight, found.class_weight, found.mask_weight, found.dice_weight) == (0.2, 2, 5.0, 0)
     assert (found.num_heads, found.dropout, found.size_divisor) == (4, 0.0, 0)
     assert (found.short_side, found.long_side, found.mean) == (96, 300, (127.5, 102.0, 76.5))
-    assert read_settings({}, {}, Settings()) == Settings()
+    assert read_settings({}, {}, ReleaseSettings()) == ReleaseSettings()
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_values_that_are_given_replace_the_defaults() -> None:
     ],
 )
 def test_pixels_are_normalized_as_their_processor_does(preprocessor: dict, mean: tuple, std: tuple | None) -> None:
-    found = read_settings({}, preprocessor, Settings())
+    found = read_settings({}, preprocessor, ReleaseSettings())
     assert found.mean == mean and std in (None, found.std)
 
 
@@ -50,7 +50,7 @@ def test_a_number_of_the_config_is_one(key: str, value: Any) -> None:
     with pytest.raises(
         UserError, match=rf"^config\.json: (decoder_config\.)?{key} is .*, must be a (whole )?number from"
     ):
-        read_settings(config, {}, Settings())
+        read_settings(config, {}, ReleaseSettings())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_number_of_the_config_is_one(key: str, value: Any) -> None:
 )
 def test_a_value_of_the_preprocessor_is_what_it_must_be(preprocessor: dict, place: str) -> None:
     with pytest.raises(UserError) as caught:
-        read_settings({}, preprocessor, Settings())
+        read_settings({}, preprocessor, ReleaseSettings())
     assert str(caught.value).startswith(f"preprocessor_config.json: {place} is ")
 
 
@@ -95,12 +95,12 @@ def test_a_value_of_the_preprocessor_is_what_it_must_be(preprocessor: dict, plac
 )
 def test_a_part_that_is_none_or_computes_otherwise_is_refused(config: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read_settings(config, {}, Settings())
+        read_settings(config, {}, ReleaseSettings())
 
 
 def test_a_preprocessor_that_does_not_resize_is_refused() -> None:
     with pytest.raises(UserError, match="preprocessor_config.json has do_resize=False, and only True can be converted"):
-        read_settings({}, dict(do_resize=False), Settings())
+        read_settings({}, dict(do_resize=False), ReleaseSettings())
 
 
 @pytest.mark.parametrize(

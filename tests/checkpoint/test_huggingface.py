@@ -11,9 +11,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmmaskformer.checkpoint.convert import Options, to_ours
-from mmmaskformer.checkpoint.reading import read_checkpoint
-from mmmaskformer.checkpoint.writing import write_hf
+from mmmaskformer.checkpoint.convert import ConversionOptions, to_ours
+from mmmaskformer.checkpoint.formats import read_checkpoint
+from mmmaskformer.checkpoint.saving import write_hf
 from mmmaskformer.errors import UserError
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
@@ -166,7 +166,7 @@ def test_a_release_model_reaches_their_code_with_its_logits(shared_data: Path, t
     for name in ("semantic_r50", "semantic_swin"):
         numbers = torch.load(shared_data / "reference_numbers" / f"{name}.pt", weights_only=False)
         torch.save({"model": numbers["state_dict"]}, tmp_path / "release.pth")
-        write_hf(to_ours(read_checkpoint(tmp_path / "release.pth"), Options(num_heads=4)), tmp_path / name)
+        write_hf(to_ours(read_checkpoint(tmp_path / "release.pth"), ConversionOptions(num_heads=4)), tmp_path / name)
         model = type(their_model("swin")).from_pretrained(tmp_path / name).eval()
         mean, std = (torch.tensor(numbers[f"pixel_{key}"]).view(-1, 1, 1) for key in ("mean", "std"))
         with torch.no_grad():
@@ -204,7 +204,7 @@ def test_an_ade20k_panoptic_model_comes_with_the_things_first_and_goes_back_in_a
     model = their_model("basic-resnet", classes=150)
     model.config.id2label = dict(enumerate(names))
     model.save_pretrained(tmp_path / "in")
-    ours = to_ours(read_checkpoint(tmp_path / "in"), Options(task="panoptic"))
+    ours = to_ours(read_checkpoint(tmp_path / "in"), ConversionOptions(task="panoptic"))
     bias = model.class_predictor.bias.detach()
     assert torch.equal(ours.weights["panoptic_head.class_embed.bias"][[0, 100, 150]], bias[[7, 0, 150]])
     assert ours.dataset_meta["thing_classes"][0] == "name 7" and ours.dataset_meta["stuff_classes"][0] == "name 0"
@@ -228,7 +228,7 @@ def test_what_their_config_computes_otherwise_is_refused(option: str, value: obj
 def test_a_part_that_they_do_not_have_is_named(name: str, shared_data: Path, tmp_path: Path) -> None:
     numbers = torch.load(shared_data / "reference_numbers" / f"{name}.pt", weights_only=False)
     torch.save({"model": numbers["state_dict"]}, tmp_path / "release.pth")
-    model = to_ours(read_checkpoint(tmp_path / "release.pth"), Options(num_heads=4))
+    model = to_ours(read_checkpoint(tmp_path / "release.pth"), ConversionOptions(num_heads=4))
     part = "transformer encoder" if "encoder" in name else "class head"
     with pytest.raises(UserError, match=f"Hugging Face's MaskFormer has .*{part}"):
         write_hf(model, tmp_path / "out")

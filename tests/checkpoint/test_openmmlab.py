@@ -32,7 +32,7 @@ def test_a_whole_checkpoint_of_mmsegs_r50_config_fits_ours() -> None:
     init_default_scope("mmseg")
     with torch.device("meta"):
         theirs = MODELS.build(theirs.model).state_dict()
-        ours = MODELS.build(Config.fromfile(CONFIGS / "maskformer_r50_ade20k.py").model).state_dict()
+        ours = MODELS.build(Config.fromfile(CONFIGS / "maskformer" / "maskformer_r50_ade20k.py").model).state_dict()
     converted = {key: value.shape for key, value in from_mmseg_head(theirs).items()}
     assert converted == {key: value.shape for key, value in ours.items()}
 

@@ -14,8 +14,8 @@ from mmseg.registry import MODELS
 from release import Release, assert_close
 from torch import Tensor, nn
 
-from mmmaskformer.checkpoint.convert import Options, to_ours
-from mmmaskformer.checkpoint.reading import Checkpoint
+from mmmaskformer.checkpoint.convert import ConversionOptions, to_ours
+from mmmaskformer.checkpoint.formats import Checkpoint
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 MULTI_GRID = (1, 2, 4)  # R101c's dilations in the last stage
@@ -63,7 +63,7 @@ def deeplab_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def build(weights: dict[str, Tensor]) -> nn.Module:
-    converted = to_ours(Checkpoint(Path("model.pkl"), weights), Options(num_heads=4))
+    converted = to_ours(Checkpoint(Path("model.pkl"), weights), ConversionOptions(num_heads=4))
     init_default_scope(converted.config.default_scope)
     model = MODELS.build(converted.config.model)
     model.load_state_dict(converted.weights, strict=False)
@@ -105,7 +105,7 @@ def test_a_per_pixel_baseline_is_the_pixel_decoder_and_a_convolution(release: Re
 def test_detectron2s_r103_becomes_the_file_that_r101c_configs_start_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    backbone = Config.fromfile(CONFIGS / "maskformer_r101c_ade20k.py").model.backbone
+    backbone = Config.fromfile(CONFIGS / "maskformer" / "maskformer_r101c_ade20k.py").model.backbone
     assert backbone.init_cfg.checkpoint == "pretrained/R-103.pth"
     theirs = {}
     torch.manual_seed(0)

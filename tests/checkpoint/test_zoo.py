@@ -17,12 +17,12 @@ from mmengine.runner import Runner, save_checkpoint
 from release import assert_close
 from torch import Tensor, nn
 
-from mmmaskformer.apis import load_config, sync_dataset_meta
 from mmmaskformer.checkpoint import to_mmseg_head
-from mmmaskformer.checkpoint.convert import Options, to_ours
+from mmmaskformer.checkpoint.convert import ConversionOptions, to_ours
 from mmmaskformer.checkpoint.fitting import shapes_of
-from mmmaskformer.checkpoint.reading import Checkpoint, read_checkpoint
+from mmmaskformer.checkpoint.formats import Checkpoint, read_checkpoint
 from mmmaskformer.checkpoint.torch_files import load_torch
+from mmmaskformer.runs import load_config, sync_dataset_meta
 
 MMSEG = "mmseg::maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py"
 MMDET = "mmdet::maskformer/maskformer_r50_ms-16xb1-75e_coco.py"
@@ -205,7 +205,7 @@ def test_a_checkpoint_of_mmdets_model_predicts_the_same(tmp_path: Path) -> None:
     theirs = build(cfg).eval()
     meta = dict(classes=list("abcde"), thing_classes=list("abc"), stuff_classes=list("de"))
     save_checkpoint(dict(state_dict=theirs.state_dict(), meta=dict(dataset_meta=meta)), str(tmp_path / "theirs.pth"))
-    converted = to_ours(read_checkpoint(tmp_path / "theirs.pth"), Options(num_heads=4))
+    converted = to_ours(read_checkpoint(tmp_path / "theirs.pth"), ConversionOptions(num_heads=4))
     ours = build(converted.config).eval()
     ours.load_state_dict(converted.weights)
     assert converted.num_things == 3

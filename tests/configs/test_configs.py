@@ -11,7 +11,6 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from paper_configs import (
     ALL,
-    CONFIGS,
     REPRODUCED,
     assert_optimizer,
     assert_resnets_norms_alone_are_frozen,
@@ -24,8 +23,8 @@ from paper_configs import (
     warm_up,
 )
 
-from mmmaskformer.apis import load_config
-from mmmaskformer.apis.dataset_info import dataset_classes
+from mmmaskformer.runs import load_config
+from mmmaskformer.runs.dataset_info import dataset_classes
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,7 @@ def test_fixed_and_bipartite_matching_are_compared_at_150_queries() -> None:
 
 @pytest.mark.parametrize("options", [{"num_queries": 20}, {"transformer_decoder.num_layers": 1}], ids=str)
 def test_queries_and_decoder_layers_are_options(options: dict[str, int]) -> None:
-    cfg = load_config(CONFIGS / "maskformer_r50_ade20k.py", {f"model.decode_head.{k}": v for k, v in options.items()})
+    cfg = load_config("maskformer_r50_ade20k", {f"model.decode_head.{k}": v for k, v in options.items()})
     head = MODELS.build({**cfg.model.decode_head, "in_channels": [4, 8, 16, 32]})
     assert head.num_queries == options.get("num_queries", 100)
     assert len(head.transformer_decoder.layers) == options.get("transformer_decoder.num_layers", 6)

@@ -268,7 +268,7 @@ def test_another_task_is_other_data_class_counts_and_outputs() -> None:
 
 
 def test_mmdets_own_model_is_trained_and_tested_as_ours() -> None:
-    peer, ours = "peers/mmdet-maskformer_efficientnet-lite0_pennfudan.py", "maskformer_efficientnet-lite0_pennfudan.py"
+    peer, ours = "mmdet-maskformer_efficientnet-lite0_pennfudan.py", "maskformer_efficientnet-lite0_pennfudan.py"
     same = ("optim_wrapper", "param_scheduler", "train_cfg", "train_dataloader", "val_dataloader", "randomness")
     assert not set().union(*(differences(peer, ours, key) for key in same))
     sections = {key.split(".")[1] for key in differences(peer, ours)}

@@ -17,12 +17,12 @@ from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from paper_configs import ALL, CONFIGS, config, make_thin
+from paper_configs import ALL, PATHS, config, make_thin
 
-from mmmaskformer.apis.dataset_info import dataset_type
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
 from mmmaskformer.panoptic_png import write_panoptic_png
 from mmmaskformer.registry import DATASETS, MODELS
+from mmmaskformer.runs.dataset_info import dataset_type
 
 SIDE = 64
 SIZE = (80, 100)
@@ -33,7 +33,7 @@ AT_FULL_SIZE = [
     "maskformer-box-matching_r50_coco-panoptic",
     "maskformer_r50_coco-instance",
     "maskformer_efficientnet-lite0_pennfudan",
-    "peers/mmdet-maskformer_efficientnet-lite0_pennfudan",
+    "mmdet-maskformer_efficientnet-lite0_pennfudan",
 ]
 NAMES = [name.removesuffix(".py") for name in ALL if config(name).default_scope == "mmdet"]
 
@@ -89,7 +89,7 @@ def shrink(steps: list) -> None:
 
 def small_config(name: str, folder: Path) -> Config:
     """The config on small images in ``folder`` and without pretrained weights, which would be downloaded."""
-    cfg = Config.fromfile(CONFIGS / f"{name}.py")
+    cfg = Config.fromfile(PATHS[f"{name}.py"])
     init_default_scope(cfg.default_scope)
     cfg.model.backbone.pop("init_cfg", None)
     cfg.model.backbone.pop("pretrained", None)

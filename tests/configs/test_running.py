@@ -11,9 +11,9 @@ from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
-from paper_configs import ALL, CONFIGS, config, make_thin
+from paper_configs import ALL, PATHS, config, make_thin
 
-from mmmaskformer.apis.dataset_info import dataset_classes
+from mmmaskformer.runs.dataset_info import dataset_classes
 
 NAMES = [name for name in ALL if config(name).default_scope == "mmseg"]
 SIDE = 64
@@ -45,7 +45,7 @@ def write_files(root: Path, dataset: Config) -> None:
 
 def small_config(name: str, root: Path) -> Config:
     """The config on files below ``root`` with crops of 64 pixels, and without weights that would be downloaded."""
-    cfg = Config.fromfile(CONFIGS / name)
+    cfg = Config.fromfile(PATHS[name])
     init_default_scope(cfg.default_scope)
     if cfg.model.backbone.type == "mmmaskformer.TimmBackbone":
         cfg.model.backbone.pretrained = None

@@ -6,7 +6,7 @@ from predictions import CLASSES, LAYERS, QUERIES, predictions, targets
 from torchvision.ops import box_convert, generalized_box_iou, masks_to_boxes
 
 from mmmaskformer.core import MaskCriterion, MaskTransformer
-from mmmaskformer.core.boxes import BoxLoss, boxes_of_masks, corners, generalised_iou, normalised
+from mmmaskformer.core.boxes import BoxLoss, boxes_of_masks, corners, generalized_iou, normalized
 from mmmaskformer.core.matching import HungarianAssigner
 
 BY_BOX = [dict(type=f"mmmaskformer.{name}") for name in ("ClassCost", "BoxL1Cost", "GIoUCost")]
@@ -14,10 +14,10 @@ BOX_LOSSES = [dict(type="mmmaskformer.BoxL1Loss"), dict(type="mmmaskformer.GIoUL
 
 
 def boxes(*shape: int) -> torch.Tensor:
-    """Normalised boxes inside the image."""
+    """Normalized boxes inside the image."""
     generator = torch.Generator().manual_seed(0)
-    centre, side = torch.rand(*shape, 2, generator=generator), torch.rand(*shape, 2, generator=generator)
-    return torch.cat([0.3 + 0.4 * centre, 0.05 + 0.5 * side], dim=-1)
+    center, side = torch.rand(*shape, 2, generator=generator), torch.rand(*shape, 2, generator=generator)
+    return torch.cat([0.3 + 0.4 * center, 0.05 + 0.5 * side], dim=-1)
 
 
 def boxed():
@@ -36,17 +36,17 @@ def test_boxes_of_masks_equal_torchvisions_but_for_the_far_edge():
     assert boxes_of_masks(torch.zeros(1, 5, 5, dtype=torch.bool)).tolist() == [[0.0] * 4]
 
 
-def test_normalised_boxes_and_their_corners_equal_torchvisions():
+def test_normalized_boxes_and_their_corners_equal_torchvisions():
     pixels = torch.tensor([[2.0, 3.0, 10.0, 9.0], [0.0, 0.0, 48.0, 32.0]])
     expected = box_convert(pixels / torch.tensor([48, 32, 48, 32]), "xyxy", "cxcywh")
-    torch.testing.assert_close(normalised(pixels, (32, 48)), expected)
+    torch.testing.assert_close(normalized(pixels, (32, 48)), expected)
     torch.testing.assert_close(corners(expected), box_convert(expected, "cxcywh", "xyxy"))
 
 
-def test_generalised_iou_equals_torchvisions():
+def test_generalized_iou_equals_torchvisions():
     ours, theirs = corners(boxes(7)), corners(boxes(12)[5:])
     expected = generalized_box_iou(ours, theirs)
-    torch.testing.assert_close(generalised_iou(ours[:, None], theirs), expected)
+    torch.testing.assert_close(generalized_iou(ours[:, None], theirs), expected)
 
 
 def test_costs_by_box_are_weighted_and_leave_masks_alone():
@@ -54,7 +54,7 @@ def test_costs_by_box_are_weighted_and_leave_masks_alone():
     found = HungarianAssigner(BY_BOX).cost(predicted, truth)
     start = truth.counts[0]
     for segment in range(truth.counts[1]):
-        box = normalised(boxes_of_masks(truth.masks[start + segment][None]), (32, 48))
+        box = normalized(boxes_of_masks(truth.masks[start + segment][None]), (32, 48))
         for layer in range(LAYERS):
             mine = predicted.boxes[layer, 1]
             overlap = generalized_box_iou(corners(mine), corners(box))[:, 0]
@@ -68,7 +68,7 @@ def test_box_losses_are_means_over_segments_beside_the_mask_losses():
     losses = MaskCriterion(CLASSES, box_losses=BOX_LOSSES)(predicted, truth)
     matching = HungarianAssigner()(predicted, truth)
     images = torch.repeat_interleave(torch.tensor(truth.counts))
-    expected = normalised(boxes_of_masks(truth.masks), (32, 48))
+    expected = normalized(boxes_of_masks(truth.masks), (32, 48))
     mine = predicted.boxes[0, images, matching[0]]
     torch.testing.assert_close(losses["d0.loss_bbox"], 5 * (mine - expected).abs().sum() / len(truth))
     overlap = generalized_box_iou(corners(mine), corners(expected)).diagonal()

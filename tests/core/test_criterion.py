@@ -1,4 +1,4 @@
-"""Eq. 1, deep supervision and the normalisers."""
+"""Eq. 1, deep supervision and the normalizers."""
 
 import pytest
 import torch

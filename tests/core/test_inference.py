@@ -62,7 +62,7 @@ def test_the_two_orders_differ_at_borders():
     assert (label_map(predicted, 0, geometry, "scores") != label_map(predicted, 0, geometry, "mask_logits")).any()
 
 
-def test_semantic_scores_are_the_marginalisation_over_pairs():
+def test_semantic_scores_are_the_marginalization_over_pairs():
     predicted = predictions()
     scores = semantic_scores(predicted, (32, 48))
     p = predicted.class_logits[-1].softmax(-1)

@@ -51,8 +51,8 @@ def test_the_classes_are_those_of_the_release_in_its_order(shared_data):
 
 def test_red_and_green_say_the_class_and_what_is_none_of_the_847_is_void():
     wall, unknown = RAW_NUMBERS[0], next(n for n in range(1, 4000) if n not in RAW_NUMBERS)
-    colours = [[wall // 256 * 10, wall % 256, 77], [unknown // 256 * 10, unknown % 256, 0], [0, 0, 0], [255, 255, 9]]
-    np.testing.assert_array_equal(training_labels(np.array([colours], dtype=np.uint8)), [[0, VOID, VOID, VOID]])
+    colors = [[wall // 256 * 10, wall % 256, 77], [unknown // 256 * 10, unknown % 256, 0], [0, 0, 0], [255, 255, 9]]
+    np.testing.assert_array_equal(training_labels(np.array([colors], dtype=np.uint8)), [[0, VOID, VOID, VOID]])
 
 
 def test_16_bit_labels_reach_the_sample_unchanged(folder, labels):
@@ -87,10 +87,10 @@ def test_a_label_that_is_no_class_is_named_with_its_file(folder, labels):
 
 @pytest.mark.parametrize(
     "spoilt, message",
-    [("colours", "a.png has 3 channels .* one class index per pixel"), ("zero", "no reduce_zero_label")],
+    [("colors", "a.png has 3 channels .* one class index per pixel"), ("zero", "no reduce_zero_label")],
 )
 def test_label_maps_of_another_kind_are_refused(folder, labels, spoilt, message):
-    if spoilt == "colours":
+    if spoilt == "colors":
         cv2.imwrite(str(folder / "annotations/a.png"), np.dstack([labels] * 3))
     with pytest.raises(UserError, match=message):
         dataset(folder, TEST, reduce_zero_label=spoilt == "zero")[0]

@@ -10,9 +10,9 @@ from mmengine.registry import init_default_scope
 from mmseg.datasets import ADE20KDataset
 from PIL import Image
 
-from mmmaskformer.ade20k import THINGS_FIRST
 from mmmaskformer.datasets import CheckedADE20KPanopticDataset
 from mmmaskformer.errors import UserError
+from mmmaskformer.labels import ADE20K_THINGS_FIRST
 from mmmaskformer.panoptic_png import write_panoptic_png
 
 CLASSES = ADE20KPanopticDataset.METAINFO["classes"]
@@ -73,8 +73,8 @@ def same_class(label, original):
 
 
 def test_the_order_puts_every_class_under_its_name():
-    assert sorted(THINGS_FIRST) == list(range(150))
-    for label, original in enumerate(THINGS_FIRST):
+    assert sorted(ADE20K_THINGS_FIRST) == list(range(150))
+    for label, original in enumerate(ADE20K_THINGS_FIRST):
         assert same_class(label, original), f"{label}: {CLASSES[label]!r} is not class {original}"
 
 

@@ -50,7 +50,7 @@ def test_training_short_sides_are_half_to_twice_the_crop_in_steps_of_a_tenth(con
     assert (resize.scales[0], resize.scales[-1]) == (side // 2, side * 2)
 
 
-def test_training_samples_are_whole_crops_padded_with_grey_and_void(config, name, shared_data):
+def test_training_samples_are_whole_crops_padded_with_gray_and_void(config, name, shared_data):
     side, longest = SIDES[name]
     next(step for step in config.train_pipeline if step.type == "RandomChoiceResize").scales = [side // 2]
     dataset = build(config, "train_dataloader", shared_data, config.train_pipeline)

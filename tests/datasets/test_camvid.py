@@ -37,7 +37,7 @@ def test_a_subset_of_classes_keeps_void_void(shared_data):
     assert set(dataset[0]["data_samples"].gt_sem_seg.data.unique().tolist()) <= {0, 1, 255}
 
 
-def test_the_recipe_gives_crops_of_its_size_padded_with_grey_and_void(shared_data, monkeypatch):
+def test_the_recipe_gives_crops_of_its_size_padded_with_gray_and_void(shared_data, monkeypatch):
     monkeypatch.setenv("CAMVID_ROOT", str(shared_data / "camvid"))
     config = Config.fromfile(CONFIG).train_dataloader.dataset
     config.pipeline[2].ratio_range = (0.5, 0.5)

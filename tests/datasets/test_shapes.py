@@ -75,11 +75,11 @@ def test_semantic_and_panoptic_truth_agree_in_every_pixel(folder):
                 assert segment["bbox"] == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
 
 
-def test_categories_list_things_before_stuff_with_the_palette_s_colours(folder):
+def test_categories_list_things_before_stuff_with_the_palette_s_colors(folder):
     categories = json.loads((folder / "panoptic_val.json").read_text())["categories"]
     assert [c["name"] for c in categories] == [*THINGS, *STUFF]
     assert [c["isthing"] for c in categories] == [1] * 5 + [0] * 5
-    assert [c["color"] for c in categories] == PLAIN.palette and len({tuple(colour) for colour in PLAIN.palette}) == 10
+    assert [c["color"] for c in categories] == PLAIN.palette and len({tuple(color) for color in PLAIN.palette}) == 10
 
 
 def test_pictures_hold_every_class_overlaps_and_no_flat_region():
@@ -186,8 +186,8 @@ def test_sizes_that_make_no_sense_are_named(options):
 
 @pytest.mark.parametrize("kind", [ShapesDataset, ShapesPanopticDataset])
 def test_unknown_options_in_a_config_are_named(tmp_path, kind):
-    with pytest.raises(UserError, match=rf"{kind.__name__}: generate has no option \['colour'\]; it has \['train'"):
-        kind(generate=dict(colour=1), data_root=str(tmp_path))
+    with pytest.raises(UserError, match=rf"{kind.__name__}: generate has no option \['color'\]; it has \['train'"):
+        kind(generate=dict(color=1), data_root=str(tmp_path))
 
 
 @pytest.mark.parametrize("kind", [ShapesDataset, ShapesPanopticDataset])

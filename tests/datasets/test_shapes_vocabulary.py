@@ -17,10 +17,10 @@ LONG = VOCABULARIES["long-tailed"]
 LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations"), dict(type="PackSegInputs")]
 
 
-def test_there_are_125_classes_things_first_each_with_a_colour_of_its_own():
+def test_there_are_125_classes_things_first_each_with_a_color_of_its_own():
     assert len(LONG.things) == 120 and LONG.classes == LONG.things + STUFF
-    assert len({tuple(colour) for colour in LONG.palette}) == len(set(LONG.classes)) == 125
-    assert {"red striped star", "violet chequered cross"} <= set(LONG.things)
+    assert len({tuple(color) for color in LONG.palette}) == len(set(LONG.classes)) == 125
+    assert {"red striped star", "violet checkered cross"} <= set(LONG.things)
 
 
 def test_the_chance_of_a_thing_is_one_over_its_rank_and_it_is_drawn_as_often():
@@ -42,18 +42,18 @@ def test_no_outline_hue_or_pattern_is_rare_as_a_whole():
 
 
 @pytest.mark.parametrize("hue", HUES)
-def test_a_things_colour_is_nearest_to_the_hue_of_its_class(hue):
+def test_a_things_color_is_nearest_to_the_hue_of_its_class(hue):
     v, u = np.meshgrid(*[np.linspace(-1, 1, 40)] * 2)
     for seed in range(5):
         pixels = surface(np.random.default_rng(seed), u, v, HUES[hue], "plain").reshape(-1, 3) / 255
         turn = colorsys.rgb_to_hsv(*np.median(pixels, axis=0))[0]
-        distances = {name: min(abs(turn - centre), 1 - abs(turn - centre)) for name, centre in HUES.items()}
+        distances = {name: min(abs(turn - center), 1 - abs(turn - center)) for name, center in HUES.items()}
         assert min(distances, key=distances.get) == hue
 
 
-def test_a_pattern_lays_one_grey_over_half_of_the_surface():
+def test_a_pattern_lays_one_gray_over_half_of_the_surface():
     v, u = np.meshgrid(*[np.linspace(-1, 1, 200)] * 2)
-    for pattern in ("striped", "chequered"):
+    for pattern in ("striped", "checkered"):
         pixels = surface(np.random.default_rng(1), u, v, HUES["blue"], pattern).reshape(-1, 3)
         saturation = 1 - pixels.min(1) / pixels.max(1)
         assert 0.3 < (saturation < 0.8 * saturation.max()).mean() < 0.7

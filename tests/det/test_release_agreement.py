@@ -122,7 +122,7 @@ def test_semantic_scores_and_labels_agree_at_input_and_original_size(reference: 
 def test_a_batch_of_two_sizes_agrees_through_its_padding(reference: Reference) -> None:
     padded = reference.numbers["padded"]
     height, width = padded["padded_shape"]
-    images = [reference.normalised(image) for image in padded["images"]]
+    images = [reference.normalized(image) for image in padded["images"]]
     batch = torch.stack([F.pad(i, (0, width - i.shape[2], 0, height - i.shape[1])) for i in images])
     sizes = [tuple(image.shape[1:]) for image in images]
     metas = samples(batch, ori_shape=tuple(padded["original_size"]))

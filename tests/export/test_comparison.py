@@ -40,7 +40,7 @@ def test_segments_may_have_other_numbers() -> None:
 def test_the_same_regions_with_other_classes_differ() -> None:
     ours, theirs = (segment_map((one, MIDDLE, 0.8), (other, BOTTOM, 0.8)) for one, other in ((0, 3), (1, 4)))
     found = compare_segments(ours, theirs, NAMES)
-    assert (found.pixels, found.differing, found.relabelled) == (600, 420, 2)
+    assert (found.pixels, found.differing, found.relabeled) == (600, 420, 2)
     assert found.example == "300 pixels belong to segment 1 ('dog') in place of segment 1 ('cat')"
     with pytest.raises(UserError, match=r"differs from PyTorch's in 420 of 600 pixels.*'dog'"):
         check_differences({"panoptic map": found})
@@ -61,7 +61,7 @@ def test_the_class_of_a_segment_of_few_pixels_counts_as_much() -> None:
     ids[:3, :4] = 1
     ours, theirs = (SegmentMap(ids, [Segment(1, label, True, 12, (0, 0, 4, 3), 0.9)]) for label in (0, 1))
     found = compare_segments(ours, theirs, NAMES)
-    assert found.share < 1e-4 and found.relabelled == 1
+    assert found.share < 1e-4 and found.relabeled == 1
     with pytest.raises(UserError, match="gives another class to 1 of PyTorch's segments .*'dog'.* in place of .*'cat'"):
         check_differences({"panoptic map": found})
 

@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from mmmaskformer.errors import UserError
 from mmmaskformer.export import graph_of
 
-NORMALISE = dict(mean=[120.0, 110.0, 100.0], std=[60.0, 58.0, 57.0])
+NORMALIZE = dict(mean=[120.0, 110.0, 100.0], std=[60.0, 58.0, 57.0])
 EVERYTHING = dict(panoptic_on=True, instance_on=True, semantic_on=True, object_mask_thr=0.3, iou_thr=0.3)
 SIZES = [((64, 96), (64, 96)), ((70, 45), (70, 45)), ((70, 45), (140, 100)), ((33, 129), (20, 61))]
 
 
 def segmentor(head: dict | None = None, bgr_to_rgb: bool = True, **changes: Any) -> nn.Module:
     preprocessor = dict(type="mmseg.SegDataPreProcessor", bgr_to_rgb=bgr_to_rgb, test_cfg=dict(size_divisor=32))
-    preprocessor.update(NORMALISE, size=(64, 64), pad_val=1.5)
+    preprocessor.update(NORMALIZE, size=(64, 64), pad_val=1.5)
     return tiny_models.build_segmentor(head=head, data_preprocessor=preprocessor, **changes)
 
 
 def detector(divisor: int = 32, head: dict | None = None, **test_cfg: Any) -> nn.Module:
-    preprocessor = dict(type="mmdet.DetDataPreprocessor", bgr_to_rgb=True, pad_size_divisor=divisor, **NORMALISE)
+    preprocessor = dict(type="mmdet.DetDataPreprocessor", bgr_to_rgb=True, pad_size_divisor=divisor, **NORMALIZE)
     return tiny_detectors.build_detector(head, data_preprocessor=preprocessor, test_cfg={**EVERYTHING, **test_cfg})
 
 

@@ -1,16 +1,14 @@
 """Stored configs: what is used of them, what is left out, and what is refused."""
 
 import copy
-from pathlib import Path
 
 import pytest
 from hostile_configs import as_text, training_config
 from mmengine.config import Config
+from paper_configs import PATHS
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.foreign.configs import accept_config
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def test_only_model_pipeline_scope_and_names_are_used() -> None:
@@ -74,12 +72,12 @@ def test_what_is_not_accepted_is_one_line_that_says_what_to_do(line: str, messag
     "name",
     [
         "maskformer_r50_ade20k-panoptic.py",
-        "peers/mmseg-upernet_efficientnet-lite0_camvid.py",
-        "peers/mmdet-maskformer_efficientnet-lite0_pennfudan.py",
+        "mmseg-upernet_efficientnet-lite0_camvid.py",
+        "mmdet-maskformer_efficientnet-lite0_pennfudan.py",
     ],
 )
 def test_configs_of_runs_are_accepted_as_mmengine_stores_them(name: str) -> None:
-    cfg = Config.fromfile(CONFIGS / name, format_python_code=False)
+    cfg = Config.fromfile(PATHS[name], format_python_code=False)
     stored = accept_config(cfg.pretty_text, name)
     assert Config(stored.config).model.keys() == cfg.model.keys() - {"init_cfg", "pretrained"}
     assert stored.config["test_pipeline"][0]["type"] == "LoadImageFromFile"

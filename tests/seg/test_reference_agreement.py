@@ -137,7 +137,7 @@ def test_per_pixel_logits_agree(reference: Reference) -> None:
 def test_a_batch_of_two_sizes_agrees_through_its_padding(reference: Reference) -> None:
     padded = reference.numbers["padded"]
     height, width = padded["padded_shape"]
-    images = [reference.normalised(image) for image in padded["images"]]
+    images = [reference.normalized(image) for image in padded["images"]]
     margins = [(0, width - image.shape[2], 0, height - image.shape[1]) for image in images]
     batch = torch.stack([F.pad(image, margin) for image, margin in zip(images, margins)])
     metas = [

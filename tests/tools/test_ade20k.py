@@ -12,9 +12,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from numpy import ndarray
 
-from mmmaskformer.apis import load_config
+from mmmaskformer.runs import load_config
 
-CONFIG = ROOT / "configs/maskformer_r50_ade20k.py"
+CONFIG = ROOT / "configs/maskformer/maskformer_r50_ade20k.py"
 CLASSES = 150
 SKY = 2
 

@@ -16,9 +16,10 @@ from mmseg.structures import SegDataSample
 from release import Release, assert_close, assert_labels, assert_losses, assert_panoptic
 from torch import nn
 
-from mmmaskformer.apis import MaskFormerInferencer, load_config
+from mmmaskformer.apis import MaskFormerInferencer
 from mmmaskformer.checkpoint.detectron2 import published_name
 from mmmaskformer.core.inference import semantic_scores
+from mmmaskformer.runs import load_config
 
 NAMES = ["semantic_r50", "semantic_swin", "per_pixel_plus_r50", "panoptic_r50_encoder"]
 

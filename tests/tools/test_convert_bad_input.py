@@ -168,11 +168,11 @@ def test_half_a_model(kept: str, message: str, tmp_path: Path, refuse: Callable,
     [
         (("--from", "hf"), "of the format 'detectron2'; its first keys are backbone.stem.conv1.weight, "),
         (
-            ("--config", CONFIGS / "maskformer_swin-t_ade20k.py"),
+            ("--config", CONFIGS / "maskformer" / "maskformer_swin-t_ade20k.py"),
             "no place for 265 of 355 tensors of the checkpoint: ",
         ),
         (
-            ("--config", CONFIGS / "maskformer_r50_ade20k.py"),
+            ("--config", CONFIGS / "maskformer" / "maskformer_r50_ade20k.py"),
             "checkpoint lacks: decode_head.transformer_decoder.lay",
         ),
         (("--num-heads", "5"), "num_heads=5 must divide channels=32"),

@@ -8,7 +8,7 @@ from launching import run_tool
 from segmenter import write_checkpoint, write_config
 from tiny import make_dataset
 
-from mmmaskformer.apis import load_config
+from mmmaskformer.runs import load_config
 
 MODEL = ("--config", "tiny.py", "--checkpoint", "tiny.pth")
 

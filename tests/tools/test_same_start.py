@@ -7,11 +7,11 @@ from launching import run_tool
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmmaskformer.apis import load_config
+from mmmaskformer.runs import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PEER, OURS = (ROOT / "configs" / name for name in (
-    "peers/mmseg-maskformer_efficientnet-lite0_camvid.py", "maskformer_efficientnet-lite0_camvid.py"
+    "peers/mmseg-maskformer_efficientnet-lite0_camvid.py", "maskformer/maskformer_efficientnet-lite0_camvid.py"
 ))  # fmt: skip
 
 

@@ -12,10 +12,10 @@ import torch
 from launching import ROOT, run_tool, run_tool_on_ranks
 from mmengine.registry import MODELS, init_default_scope
 
-from mmmaskformer.apis import load_config
+from mmmaskformer.runs import load_config
 
 CONFIG = """
-_base_ = "{configs}/maskformer_efficientnet-lite0_shapes-panoptic.py"
+_base_ = "{configs}/maskformer/maskformer_efficientnet-lite0_shapes-panoptic.py"
 generate = dict(train=5, val=1, height=64, width=64, seed=0)
 model = dict(
     backbone=dict(

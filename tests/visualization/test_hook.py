@@ -6,7 +6,8 @@ from mmengine.runner import Runner
 from segmenter import write_checkpoint, write_config
 from tiny import make_dataset
 
-from mmmaskformer.apis import draw_predictions, load_config, sync_dataset_meta
+from mmmaskformer.apis import draw_predictions
+from mmmaskformer.runs import load_config, sync_dataset_meta
 
 
 @pytest.mark.parametrize(("loads_truth", "width"), [(True, 3 * 384), (False, 384)])

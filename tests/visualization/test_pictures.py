@@ -18,7 +18,7 @@ CLASSES = ("road", "sky", "a name so long that it does not fit into any legend o
 PALETTE = [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
 
 
-def test_every_class_is_painted_in_its_colour_and_void_in_black() -> None:
+def test_every_class_is_painted_in_its_color_and_void_in_black() -> None:
     labels = np.array([[0, 1], [255, -1]])
     assert paint(labels, PALETTE).tolist() == [[[255, 0, 0], [0, 255, 0]], [[0, 0, 0], [0, 0, 0]]]
 
@@ -28,7 +28,7 @@ def test_labels_may_be_of_any_integer_type(dtype: type) -> None:
     assert paint(np.array([[2]], dtype), PALETTE).tolist() == [[[0, 0, 255]]]
 
 
-def test_an_overlay_mixes_image_and_colours_and_leaves_void_as_it_is() -> None:
+def test_an_overlay_mixes_image_and_colors_and_leaves_void_as_it_is() -> None:
     image = np.full((600, 400, 3), 100, np.uint8)
     labels = np.zeros((600, 400), int)
     labels[300:] = 255
@@ -67,7 +67,7 @@ def test_the_legend_lists_present_classes_by_area_and_void_last() -> None:
     labels = np.array([[1, 1, 1, 0], [255, 255, 255, 255]])
     entries = legend_entries([labels], CLASSES, PALETTE, shares=True)
     assert [entry.text for entry in entries] == ["sky 38%", "road 12%", "void 50%"]
-    assert [entry.colour for entry in entries] == [(0, 255, 0), (255, 0, 0), (0, 0, 0)]
+    assert [entry.color for entry in entries] == [(0, 255, 0), (255, 0, 0), (0, 0, 0)]
 
 
 def test_the_legend_of_two_maps_holds_the_classes_of_both() -> None:
@@ -80,7 +80,7 @@ def test_a_legend_of_very_many_classes_ends_in_the_number_left_out() -> None:
     names = [f"class {i}" for i in range(count)]
     entries = legend_entries([np.arange(count)[None]], names, distinct_palette(count))
     assert len(entries) == 41
-    assert entries[-1].text == "and 807 more" and entries[-1].colour is None
+    assert entries[-1].text == "and 807 more" and entries[-1].color is None
 
 
 def test_a_legend_keeps_its_width_whatever_the_names() -> None:
@@ -93,10 +93,10 @@ def test_what_is_there_is_never_zero_percent() -> None:
     assert percent(0.0001) == "<1%"
 
 
-def test_generated_colours_differ_and_repeat() -> None:
+def test_generated_colors_differ_and_repeat() -> None:
     palette = distinct_palette(60)
     assert palette == distinct_palette(60)
-    assert len({tuple(colour) for colour in palette}) == 60
+    assert len({tuple(color) for color in palette}) == 60
 
 
 def test_shapes_that_differ_are_named() -> None:

@@ -1,4 +1,4 @@
-"""Panoptic and instance pictures show every segment in its colour, bordered and counted."""
+"""Panoptic and instance pictures show every segment in its color, bordered and counted."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def scene() -> SegmentMap:
     return predicted_segments(encoded, 3, dict(ids=values, labels=[1, 2, 0, 0], scores=[0.9] * 4))
 
 
-def test_stuff_has_its_classs_colour_and_things_have_shades_of_theirs() -> None:
+def test_stuff_has_its_classs_color_and_things_have_shades_of_theirs() -> None:
     picture = draw_panoptic(np.zeros((700, 1300, 3), np.uint8), scene(), CLASSES, PALETTE, opacity=1.0)
     assert picture[650, 50].tolist() == list(PALETTE[1])
     assert picture[50, 50].tolist() == list(PALETTE[2])
@@ -43,7 +43,7 @@ def test_void_is_left_as_it_is() -> None:
     assert picture[300, 1290].tolist() == [77, 77, 77]
 
 
-def test_neighbours_are_parted_by_a_white_line() -> None:
+def test_neighbors_are_parted_by_a_white_line() -> None:
     picture = draw_panoptic(np.zeros((700, 1300, 3), np.uint8), scene(), CLASSES, PALETTE)
     for row, columns in ((560, slice(595, 605)), (50, slice(1195, 1205))):
         assert (picture[row, columns] == 255).all(-1).any(), f"no line in row {row}"
@@ -52,7 +52,7 @@ def test_neighbours_are_parted_by_a_white_line() -> None:
 
 def test_the_legend_counts_things_and_gives_the_share_of_stuff() -> None:
     texts = [entry.text for entry in segment_entries(scene(), CLASSES, PALETTE)]
-    assert texts == ["grass 36%", "sky 30%", "person ×2", "void (uncoloured) 8%"]
+    assert texts == ["grass 36%", "sky 30%", "person ×2", "void (uncolored) 8%"]
 
 
 def test_the_legend_of_panels_counts_the_things_of_truth_and_prediction() -> None:
@@ -86,7 +86,7 @@ def test_a_small_picture_is_enlarged_until_names_fit() -> None:
     assert (picture[400:800, 400:1000] == 255).all(-1).sum() > 200, "no white letters on the person"
 
 
-def test_instances_are_drawn_with_their_boxes_and_nothing_else_is_coloured() -> None:
+def test_instances_are_drawn_with_their_boxes_and_nothing_else_is_colored() -> None:
     masks = np.zeros((2, 700, 1300), bool)
     masks[0, 100:400, 100:400] = True
     masks[1, 300:600, 700:1200] = True

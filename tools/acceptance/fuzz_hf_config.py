@@ -20,7 +20,7 @@ from mmengine.config import Config
 from small_models import small_model, write_small_hf
 
 from mmmaskformer.checkpoint.convert import to_ours
-from mmmaskformer.checkpoint.reading import read_checkpoint
+from mmmaskformer.checkpoint.formats import read_checkpoint
 
 TOOL = "model_converters/convert.py"
 GOOD = {

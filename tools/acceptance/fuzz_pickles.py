@@ -29,7 +29,7 @@ from hostile_arrays import bomb, false_array
 from hostile_pickles import CALLS, attributes, call, whole
 from hostile_tensors import false_archive, false_end, false_tensor, legacy, write_archive, zipped
 
-from mmmaskformer.checkpoint.reading import read_checkpoint, read_file
+from mmmaskformer.checkpoint.formats import read_checkpoint, read_file
 from mmmaskformer.errors import UserError
 
 CANARY = "was_here"

@@ -18,7 +18,7 @@ from hostile_indexes import INDEXES, Shards
 from small_models import BACKBONES, write_small_hf
 
 from mmmaskformer.checkpoint.convert import to_ours
-from mmmaskformer.checkpoint.reading import read_checkpoint
+from mmmaskformer.checkpoint.formats import read_checkpoint
 
 TOOL = "model_converters/convert.py"
 

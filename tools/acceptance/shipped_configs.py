@@ -83,7 +83,7 @@ def check(name: str) -> Outcome:
     """Loads a config as the tools do and checks it for training and for testing."""
     from mmengine.config import Config
 
-    from mmmaskformer.apis.config import shipped_config
+    from mmmaskformer.runs.config import shipped_config
 
     try:
         cfg = Config.fromfile(shipped_config(name) if "::" in name else name)
@@ -102,30 +102,30 @@ def check(name: str) -> Outcome:
 
 def for_training(name: str) -> None:
     """What ``tools/train.py`` does before it builds a Runner, without looking for files."""
-    from mmmaskformer import apis
+    from mmmaskformer import runs
 
-    cfg = apis.load_config(name)
+    cfg = runs.load_config(name)
     used = ("train_dataloader", "val_dataloader")
-    apis.check_work_dir(cfg)
-    apis.check_sizes(cfg)
-    apis.check_categories(cfg, used)
-    apis.sync_dataset_meta(cfg, used)
-    apis.prepare_for_device(cfg, "none")
+    runs.check_work_dir(cfg)
+    runs.check_sizes(cfg)
+    runs.check_categories(cfg, used)
+    runs.sync_dataset_meta(cfg, used)
+    runs.prepare_for_device(cfg, "none")
 
 
 def for_testing(name: str) -> None:
     """What ``tools/test.py`` does before it builds a Runner, without looking for files."""
-    from mmmaskformer import apis
+    from mmmaskformer import runs
 
-    cfg = apis.load_config(name)
-    apis.check_work_dir(cfg)
-    apis.check_output_folders(cfg, {"--out": "predictions", "--show-dir": "pictures"})
-    apis.check_sizes(cfg)
-    apis.check_categories(cfg, ["test_dataloader"])
-    apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
+    cfg = runs.load_config(name)
+    runs.check_work_dir(cfg)
+    runs.check_output_folders(cfg, {"--out": "predictions", "--show-dir": "pictures"})
+    runs.check_sizes(cfg)
+    runs.check_categories(cfg, ["test_dataloader"])
+    runs.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     if "tta_pipeline" in cfg and "decode_head" in cfg.model:
-        apis.use_tta(cfg)
-    apis.prepare_for_device(cfg, "none")
+        runs.use_tta(cfg)
+    runs.prepare_for_device(cfg, "none")
 
 
 def one_line(error: Exception) -> str:

@@ -9,12 +9,12 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from mmmaskformer.checkpoint.architecture import Head
-from mmmaskformer.checkpoint.configs import Settings, make_config
-from mmmaskformer.checkpoint.convert import Model, Options, to_ours
+from mmmaskformer.checkpoint.architecture import HeadSizes
+from mmmaskformer.checkpoint.config_from_weights import ReleaseSettings, make_config
+from mmmaskformer.checkpoint.convert import ConversionOptions, ConvertedModel, to_ours
 from mmmaskformer.checkpoint.fitting import meta_model
-from mmmaskformer.checkpoint.reading import Checkpoint
-from mmmaskformer.checkpoint.writing import write_hf
+from mmmaskformer.checkpoint.formats import Checkpoint
+from mmmaskformer.checkpoint.saving import write_hf
 
 CLASSES = ["wall", "sky", "tree"]
 NUM_HEADS = 4
@@ -35,7 +35,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
 def small_config(backbone: str = "resnet") -> dict[str, Any]:
     """The config of a semantic model with the classes of :data:`CLASSES`."""
     widths = (4, 8, 16, 32) if backbone == "resnet" else (8, 16, 32, 64)
-    head = Head(
+    head = HeadSizes(
         kind="mask",
         num_classes=len(CLASSES),
         num_queries=4,
@@ -47,7 +47,9 @@ def small_config(backbone: str = "resnet") -> dict[str, Any]:
         projects=widths[-1] != 32,
         boxes=False,
     )
-    return make_config(head, BACKBONES[backbone], Settings(num_heads=NUM_HEADS, short_side=32, long_side=64), None)
+    return make_config(
+        head, BACKBONES[backbone], ReleaseSettings(num_heads=NUM_HEADS, short_side=32, long_side=64), None
+    )
 
 
 def small_weights(config: dict[str, Any]) -> dict[str, Tensor]:
@@ -66,12 +68,12 @@ def small_weights(config: dict[str, Any]) -> dict[str, Tensor]:
     return weights
 
 
-def small_model(backbone: str = "resnet") -> Model:
+def small_model(backbone: str = "resnet") -> ConvertedModel:
     """The model as the converter has it."""
     config = small_config(backbone)
     meta = dict(dataset_meta=dict(classes=CLASSES))
     checkpoint = Checkpoint(Path("small.pth"), small_weights(config), meta)
-    return to_ours(checkpoint, Options(config=Config(config)))
+    return to_ours(checkpoint, ConversionOptions(config=Config(config)))
 
 
 def write_small_hf(folder: Path, backbone: str = "resnet") -> Path:

@@ -18,19 +18,19 @@ from mmengine.runner import Runner, load_checkpoint
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from mmmaskformer import apis
-from mmmaskformer.apis import arguments
+from mmmaskformer import runs
+from mmmaskformer.analysis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.apis.inferencer import class_names, find_device
-from mmmaskformer.apis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.datasets.progress import with_progress
-from mmmaskformer.engine.datasets import color_type
+from mmmaskformer.engine.output_names import color_type
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.files import atomic_open
 from mmmaskformer.foreign.metainfo import read_dataset_meta
+from mmmaskformer.runs import arguments
 from mmmaskformer.visualization import read_picture, write_png
-from mmmaskformer.visualization.colours import blend
+from mmmaskformer.visualization.colors import blend
 from mmmaskformer.visualization.legend import draw_title
-from mmmaskformer.visualization.pictures import centred
+from mmmaskformer.visualization.pictures import centered
 
 matplotlib.use("Agg")
 PANEL = 260  # width of a picture of one query in one image, in pixels
@@ -58,13 +58,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     MMLogger.get_instance("mmengine", log_level="WARNING")
-    cfg = apis.load_config(args.config, args.cfg_options)
-    apis.check_output_folders(cfg, {"--out-dir": args.out_dir})
-    apis.check_checkpoint_exists(args.checkpoint, "checkpoint")
-    apis.check_sizes(cfg)
-    apis.check_data_paths(cfg, ["test_dataloader"])
-    apis.check_categories(cfg, ["test_dataloader"])
-    apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
+    cfg = runs.load_config(args.config, args.cfg_options)
+    runs.check_output_folders(cfg, {"--out-dir": args.out_dir})
+    runs.check_checkpoint_exists(args.checkpoint, "checkpoint")
+    runs.check_sizes(cfg)
+    runs.check_data_paths(cfg, ["test_dataloader"])
+    runs.check_categories(cfg, ["test_dataloader"])
+    runs.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     model, loader, classes, palette = build(cfg, args.checkpoint)
     statistics = query_statistics(model, with_progress(loader, "predicting", total=len(loader)))
     args.out_dir.mkdir(parents=True, exist_ok=True)
@@ -83,10 +83,10 @@ def main() -> None:
 
 
 def build(cfg: Config, checkpoint: str) -> tuple[nn.Module, DataLoader, list[str], list[list[int]]]:
-    """The model with its weights, the loader of the test data, and the classes' names and colours."""
+    """The model with its weights, the loader of the test data, and the classes' names and colors."""
     model = MODELS.build(cfg.model)
     mask_head(model)
-    apis.check_checkpoint_fits(model, checkpoint)
+    runs.check_checkpoint_fits(model, checkpoint)
     meta = load_checkpoint(model, checkpoint, map_location="cpu", logger="silent").get("meta") or {}
     names = class_names(read_dataset_meta(meta, checkpoint), cfg, mask_head(model).num_classes)
     return model.to(find_device(None)).eval(), Runner.build_dataloader(cfg.test_dataloader, seed=0), *names
@@ -182,7 +182,7 @@ def stack_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], columns: int) -
         padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0)), constant_values=255) for p in panels]
         row = np.concatenate(padded, axis=1)
         row = np.pad(row, ((0, 8), (0, width - row.shape[1]), (0, 0)), constant_values=255)
-        parts += [centred(draw_title(title, width, 18), width), row]
+        parts += [centered(draw_title(title, width, 18), width), row]
     return np.concatenate(parts)
 
 

@@ -23,12 +23,12 @@ from mmengine.registry import MODELS, init_default_scope
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmmaskformer.apis import load_config
-from mmmaskformer.apis.measure import peak_megabytes
+from mmmaskformer.analysis.measure import peak_megabytes
 from mmmaskformer.files import atomic_open
+from mmmaskformer.runs import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
-SIDES = {"fast": "maskformer_fast/maskformer-fast", "paper": "maskformer"}
+SIDES = {"fast": "maskformer_fast/maskformer-fast", "paper": "maskformer/maskformer"}
 
 
 @dataclass(frozen=True)

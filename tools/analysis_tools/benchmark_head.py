@@ -23,7 +23,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 import mmmaskformer  # noqa: F401  (makes mmseg importable without compiled ops)
-from mmmaskformer.apis.measure import peak_megabytes
+from mmmaskformer.analysis.measure import peak_megabytes
 from mmmaskformer.checkpoint import to_mmseg_head
 from mmmaskformer.files import atomic_open
 from mmmaskformer.labels import default_void
@@ -90,13 +90,13 @@ def features(
 
 
 def samples(batch: int, height: int, width: int, num_classes: int, device: torch.device) -> list[SegDataSample]:
-    """Label maps of nearest-centre regions, SEGMENTS classes an image, with a void border."""
+    """Label maps of nearest-center regions, SEGMENTS classes an image, with a void border."""
     generator = torch.Generator().manual_seed(2)
     rows, columns = torch.arange(height)[:, None], torch.arange(width)
     result = []
     for _ in range(batch):
-        centres = torch.rand(SEGMENTS, 2, generator=generator) * torch.tensor([height, width])
-        distance = (rows - centres[:, 0, None, None]) ** 2 + (columns - centres[:, 1, None, None]) ** 2
+        centers = torch.rand(SEGMENTS, 2, generator=generator) * torch.tensor([height, width])
+        distance = (rows - centers[:, 0, None, None]) ** 2 + (columns - centers[:, 1, None, None]) ** 2
         classes = torch.randperm(num_classes, generator=generator)[:SEGMENTS]
         label_map = classes[distance.argmin(0)]
         label_map[:8] = 255

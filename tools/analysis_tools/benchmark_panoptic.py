@@ -3,7 +3,7 @@
 Prints the medians and their ratios; ``--json FILE`` also writes them.
 
 ``pq_speedup``: panopticapi's time over ours (larger is better), in one process, on the same maps of 640x480 in memory;
-neither side reads files or decodes colours. panopticapi is installed for the comparison alone:
+neither side reads files or decodes colors. panopticapi is installed for the comparison alone:
 ``pip install --no-deps panopticapi-lite==0.2.0``.
 
 ``fusion_time_ratio``: our time over that of mmdet's fusion head (smaller is better), from 100 queries to the panoptic
@@ -61,23 +61,23 @@ class Image:
 def make_image(height: int, width: int, rng: np.random.Generator) -> Image:
     """Ragged regions with VOID and a crowd, and a prediction with other borders and some wrong classes."""
     rows, columns = np.mgrid[:height, :width]
-    centres = rng.random((SEGMENTS, 2)) * (height, width)
+    centers = rng.random((SEGMENTS, 2)) * (height, width)
 
     def regions() -> np.ndarray:
         # Borders as ragged as the truth of COCO's sample images: about as many changes of segment along the rows.
         noise = (rng.normal(0, RAGGED, (height // 8, width // 8)) for _ in "yx")
         shift_y, shift_x = (cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC) for field in noise)
-        return np.argmin([np.hypot(rows + shift_y - y, columns + shift_x - x) for y, x in centres], 0)
+        return np.argmin([np.hypot(rows + shift_y - y, columns + shift_x - x) for y, x in centers], 0)
 
     truth, prediction = regions(), regions()
-    colours = rng.choice(np.arange(1, 256**3), SEGMENTS, replace=False).astype(np.int32)
+    colors = rng.choice(np.arange(1, 256**3), SEGMENTS, replace=False).astype(np.int32)
     categories = rng.integers(1, len(CATEGORIES) + 1, SEGMENTS)
     guesses = np.where(rng.random(SEGMENTS) < 0.8, categories, rng.integers(1, len(CATEGORIES) + 1, SEGMENTS))
-    truth_ids, prediction_ids = colours[truth], prediction.astype(np.int32) + 1
+    truth_ids, prediction_ids = colors[truth], prediction.astype(np.int32) + 1
     truth_ids[truth == 0] = prediction_ids[prediction == 1] = 0
     truth_info = [
         {
-            "id": int(colours[n]),
+            "id": int(colors[n]),
             "category_id": int(categories[n]),
             "iscrowd": int(n == 2),
             "area": int((truth == n).sum()),
@@ -105,7 +105,7 @@ def our_quality(images: list[Image]) -> Callable[[], PanopticCounts]:
 
 
 def panopticapi_quality(images: list[Image]) -> Callable[[], PanopticCounts]:
-    """panopticapi's loop over the same, with what it takes from files and colours handed to it ready."""
+    """panopticapi's loop over the same, with what it takes from files and colors handed to it ready."""
     try:
         from panopticapi import evaluation
     except ImportError:

@@ -26,9 +26,9 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from paper_rows import TABLE_1, TABLE_1_COLUMNS, TABLE_3, TABLE_3_COLUMNS, TABLE_3_NOTE, PaperRow
 
-from mmmaskformer import apis
-from mmmaskformer.apis.complexity import complexity, input_size, new_sample
-from mmmaskformer.apis.measure import median_seconds, peak_megabytes, training_seconds
+from mmmaskformer import runs
+from mmmaskformer.analysis.complexity import complexity, input_size, new_sample
+from mmmaskformer.analysis.measure import median_seconds, peak_megabytes, training_seconds
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
 
@@ -50,8 +50,8 @@ COLUMNS = [
 
 def read_config(config: str) -> Config:
     """The config with as many classes as its data set has."""
-    cfg = apis.load_config(config)
-    apis.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
+    cfg = runs.load_config(config)
+    runs.sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
     return cfg
 
 
@@ -95,8 +95,8 @@ def measure(cfg: Config, size: tuple[int, int], args: argparse.Namespace) -> dic
     if args.speed:
         figures |= measure_prediction(cfg, size, args)
     if args.train_speed:
-        apis.check_data_paths(cfg, ["train_dataloader"])
-        apis.prepare_for_device(cfg, "none")
+        runs.check_data_paths(cfg, ["train_dataloader"])
+        runs.prepare_for_device(cfg, "none")
         figures["training_seconds"] = training_seconds(cfg, args.train_speed)
     return figures
 
@@ -118,13 +118,13 @@ def measure_prediction(cfg: Config, size: tuple[int, int], args: argparse.Namesp
 
 def evaluate(cfg: Config, checkpoint: str) -> dict[str, float]:
     """What the config's own evaluators say of a checkpoint on its test data."""
-    apis.check_checkpoint_exists(checkpoint, "--checkpoints")
-    apis.check_data_paths(cfg, ["test_dataloader"])
+    runs.check_checkpoint_exists(checkpoint, "--checkpoints")
+    runs.check_data_paths(cfg, ["test_dataloader"])
     cfg.load_from = checkpoint
     cfg.log_level = "WARNING"  # the table says it all
-    apis.prepare_for_device(cfg, "none")
+    runs.prepare_for_device(cfg, "none")
     runner = Runner.from_cfg(cfg)
-    apis.check_checkpoint_fits(apis.bare_model(runner), checkpoint)
+    runs.check_checkpoint_fits(runs.bare_model(runner), checkpoint)
     found = {name.rpartition("/")[2]: value for name, value in runner.test().items()}
     return {name: float(found[name]) for name in ACCURACY if name in found}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-COCO = "maskformer_{}_coco-panoptic.py"
+ADE20K, COCO = "maskformer/maskformer_{}_ade20k.py", "maskformer/maskformer_{}_coco-panoptic.py"
 SMALL, LARGE = (512, 512), (640, 640)
 OCRNET = "mmseg::ocrnet/ocrnet_hr48_4xb4-160k_ade20k-512x512.py"
 DEEPLAB = "mmseg::deeplabv3plus/deeplabv3plus_{}-d8_4xb4-160k_ade20k-512x512.py"
@@ -39,19 +39,19 @@ TABLE_1 = [
     PaperRow("OCRNet", "HRNet-W48", OCRNET, SMALL, None, None, (None, None)),
     PaperRow("DeepLabV3+", "R50c", DEEPLAB.format("r50"), SMALL, 44, 177, (44.0, 44.9)),
     PaperRow("DeepLabV3+", "R101c", DEEPLAB.format("r101"), SMALL, 63, 255, (45.5, 46.4)),
-    PaperRow("MaskFormer", "R50", "maskformer_r50_ade20k.py", SMALL, 41, 53, (44.5, 46.7)),
-    PaperRow("MaskFormer", "R101", "maskformer_r101_ade20k.py", SMALL, 60, 73, (45.5, 47.2)),
-    PaperRow("MaskFormer", "R101c", "maskformer_r101c_ade20k.py", SMALL, 60, 80, (46.0, 48.1)),
+    PaperRow("MaskFormer", "R50", ADE20K.format("r50"), SMALL, 41, 53, (44.5, 46.7)),
+    PaperRow("MaskFormer", "R101", ADE20K.format("r101"), SMALL, 60, 73, (45.5, 47.2)),
+    PaperRow("MaskFormer", "R101c", ADE20K.format("r101c"), SMALL, 60, 80, (46.0, 48.1)),
     PaperRow("SETR", "ViT-L (22k)", SETR, SMALL, 308, None, (None, 50.3)),
     PaperRow("Swin-UPerNet", "Swin-T", SWIN.format(SWIN_7.format("tiny")), SMALL, 60, 236, (None, 46.1)),
     PaperRow("Swin-UPerNet", "Swin-S", SWIN.format(SWIN_7.format("small")), SMALL, 81, 259, (None, 49.3)),
     PaperRow("Swin-UPerNet", "Swin-B (22k)", SWIN.format(SWIN_12.format("base")), LARGE, 121, 471, (None, 51.6)),
     PaperRow("Swin-UPerNet", "Swin-L (22k)", SWIN.format(SWIN_12.format("large")), LARGE, 234, 647, (None, 53.5)),
-    PaperRow("MaskFormer", "Swin-T", "maskformer_swin-t_ade20k.py", SMALL, 42, 55, (46.7, 48.8)),
-    PaperRow("MaskFormer", "Swin-S", "maskformer_swin-s_ade20k.py", SMALL, 63, 79, (49.8, 51.0)),
-    PaperRow("MaskFormer", "Swin-B", "maskformer_swin-b_ade20k.py", LARGE, 102, 195, (51.1, 52.3)),
-    PaperRow("MaskFormer", "Swin-B (22k)", "maskformer_swin-b-in22k_ade20k.py", LARGE, 102, 195, (52.7, 53.9)),
-    PaperRow("MaskFormer", "Swin-L (22k)", "maskformer_swin-l_ade20k.py", LARGE, 212, 375, (54.1, 55.6)),
+    PaperRow("MaskFormer", "Swin-T", ADE20K.format("swin-t"), SMALL, 42, 55, (46.7, 48.8)),
+    PaperRow("MaskFormer", "Swin-S", ADE20K.format("swin-s"), SMALL, 63, 79, (49.8, 51.0)),
+    PaperRow("MaskFormer", "Swin-B", ADE20K.format("swin-b"), LARGE, 102, 195, (51.1, 52.3)),
+    PaperRow("MaskFormer", "Swin-B (22k)", ADE20K.format("swin-b-in22k"), LARGE, 102, 195, (52.7, 53.9)),
+    PaperRow("MaskFormer", "Swin-L (22k)", ADE20K.format("swin-l"), LARGE, 212, 375, (54.1, 55.6)),
 ]  # fmt: skip
 
 TABLE_3_COLUMNS = ("PQ", "PQ Th", "PQ St")

@@ -15,9 +15,9 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import set_random_seed
 from torch import Tensor
 
-from mmmaskformer import apis
+from mmmaskformer import runs
 from mmmaskformer.checkpoint import from_mmseg_head, to_mmseg_head
-from mmmaskformer.checkpoint.reading import read_checkpoint
+from mmmaskformer.checkpoint.formats import read_checkpoint
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
 
@@ -33,7 +33,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    cfg = apis.load_config(args.config)
+    cfg = runs.load_config(args.config)
     peer = cfg.get("default_scope", "mmseg")
     init_default_scope(peer)
     prefix = "panoptic_head." if "panoptic_head" in cfg.model else "decode_head."

@@ -22,7 +22,7 @@ from PIL import Image
 
 from mmmaskformer.datasets.ade20k_full import training_labels
 from mmmaskformer.datasets.progress import with_progress
-from mmmaskformer.engine.label_maps import write_label_map
+from mmmaskformer.engine.hooks.label_maps import write_label_map
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
 
@@ -70,13 +70,13 @@ def shrunk_size(height: int, width: int) -> tuple[int, int]:
     return round(height * scale), round(width * scale)
 
 
-def convert_labels(colours: np.ndarray) -> np.ndarray:
+def convert_labels(colors: np.ndarray) -> np.ndarray:
     """(H, W, 3) RGB of the release -> (h, w) uint16 training labels, of the nearest pixels where it is shrunk."""
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.int64)
-        for old, new in zip(colours.shape[:2], shrunk_size(*colours.shape[:2]))
+        for old, new in zip(colors.shape[:2], shrunk_size(*colors.shape[:2]))
     )
-    return training_labels(colours[rows[:, None], columns])
+    return training_labels(colors[rows[:, None], columns])
 
 
 def convert_pair(pair: Pair, out: Path) -> None:
@@ -91,17 +91,17 @@ def convert_pair(pair: Pair, out: Path) -> None:
         return
     try:
         with Image.open(pair.labels) as file:
-            mode, colours = file.mode, np.asarray(file)
+            mode, colors = file.mode, np.asarray(file)
         with Image.open(pair.image) as file:
             image = file.convert("RGB")
     except Exception as error:
         raise UserError(f"{pair.image} and {pair.labels}: no readable pair of images ({error})") from error
     if mode != "RGB":
         raise UserError(f"{pair.labels} is an image of mode {mode}; expected RGB, with the class in red and green")
-    height, width = colours.shape[:2]
+    height, width = colors.shape[:2]
     if (width, height) != image.size:
         raise UserError(f"{pair.image} is {image.size} but {pair.labels} is {(width, height)} (width, height)")
-    write_label_map(convert_labels(colours), labels_out)
+    write_label_map(convert_labels(colors), labels_out)
     image_out.parent.mkdir(parents=True, exist_ok=True)
     size = shrunk_size(height, width)
     with atomic_open(image_out) as file:

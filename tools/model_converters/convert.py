@@ -12,12 +12,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mmmaskformer.apis import load_config, sync_dataset_meta
 from mmmaskformer.checkpoint.architecture import describe_backbone
 from mmmaskformer.checkpoint.classifiers import from_classifier
-from mmmaskformer.checkpoint.convert import FORMATS, TASKS, Model, Options, to_ours
-from mmmaskformer.checkpoint.reading import Checkpoint, find_format, read_checkpoint
-from mmmaskformer.checkpoint.writing import (
+from mmmaskformer.checkpoint.convert import FORMATS, TASKS, ConversionOptions, ConvertedModel, to_ours
+from mmmaskformer.checkpoint.formats import Checkpoint, find_format, read_checkpoint
+from mmmaskformer.checkpoint.saving import (
     TARGETS,
     check_destination,
     write_detectron2,
@@ -26,6 +25,7 @@ from mmmaskformer.checkpoint.writing import (
     write_weights,
 )
 from mmmaskformer.errors import UserError, one_line_errors
+from mmmaskformer.runs import load_config, sync_dataset_meta
 
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
@@ -63,7 +63,7 @@ def main() -> None:
     if config is not None:
         sync_dataset_meta(config, DATALOADERS)
         config.pop("work_dir")  # named after the config file, and so not that of the one to be written
-    options = Options(
+    options = ConversionOptions(
         source=None if args.source_format == "auto" else args.source_format,
         task=args.task,
         num_things=args.num_things,
@@ -98,7 +98,7 @@ def convert_backbone(checkpoint: Checkpoint, args: argparse.Namespace) -> None:
     print("backbone=dict(" + ", ".join(f"{name}={value!r}" for name, value in config.items()) + ")")
 
 
-def summary(model: Model) -> str:
+def summary(model: ConvertedModel) -> str:
     """One line: format, task, classes and backbone."""
     head, backbone = model.config.model[model.head], model.config.model.backbone
     name = " ".join(str(backbone[key]) for key in ("type", "depth", "embed_dims", "model_name") if key in backbone)

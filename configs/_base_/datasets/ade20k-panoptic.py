@@ -14,9 +14,9 @@ train_pipeline = [
     # Instances without a pixel left; keep_empty=False keeps an image that has no other.
     dict(type="FilterAnnotations", by_box=False, by_mask=True, keep_empty=False),
     dict(type="RandomFlip", prob=0.5),
-    # mmseg's, as the release has it; mmdet's swaps colour channels, too.
+    # mmseg's, as the release has it; mmdet's swaps color channels, too.
     dict(type="mmseg.PhotoMetricDistortion"),
-    # Before normalisation, so here and not in the data preprocessor, which pads what it has normalised.
+    # Before normalization, so here and not in the data preprocessor, which pads what it has normalized.
     dict(type="Pad", size=crop_size, pad_val=dict(img=128, seg=255)),
     dict(type="PackDetInputs"),
 ]

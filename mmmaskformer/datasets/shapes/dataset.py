@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmmaskformer.datasets.checks import CheckedSegDataset
-from mmmaskformer.datasets.panoptic import CheckedPanopticDataset
+from mmmaskformer.datasets.checked_panoptic import CheckedPanopticDataset
+from mmmaskformer.datasets.checked_semantic import CheckedSegDataset
 from mmmaskformer.datasets.shapes.generate import ShapesOptions, generate_shapes
 from mmmaskformer.datasets.shapes.scene import CLASSES, THINGS
 from mmmaskformer.datasets.shapes.vocabulary import PLAIN, STUFF, VOCABULARIES

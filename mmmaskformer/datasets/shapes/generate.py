@@ -21,7 +21,7 @@ from mmmaskformer.errors import UserError
 
 VERSION = 2
 STAMP = "shapes.json"
-# Neighbouring segments of one class differ visibly, and a scene has at most nine: all fit into the red channel.
+# Neighboring segments of one class differ visibly, and a scene has at most nine: all fit into the red channel.
 SEGMENT_STEP = 23
 
 
@@ -130,10 +130,10 @@ def write_scene(folder: Path, split: str, name: str, image_id: int, scene: Scene
     ids = {number: segment_id(number, vocabulary.palette[label]) for number, label in scene.labels.items()}
     id_map = np.zeros(max(ids) + 1, dtype=np.uint32)
     id_map[list(ids)] = list(ids.values())
-    colours = id_map[scene.segments][..., None] >> np.array([0, 8, 16], dtype=np.uint32) & 255
+    colors = id_map[scene.segments][..., None] >> np.array([0, 8, 16], dtype=np.uint32) & 255
     Image.fromarray(scene.image).save(folder / "images" / split / name)
     Image.fromarray(scene.semantic).save(folder / "annotations" / split / name)
-    Image.fromarray(colours.astype(np.uint8)).save(folder / "panoptic" / split / name)
+    Image.fromarray(colors.astype(np.uint8)).save(folder / "panoptic" / split / name)
     segments = [
         {"id": ids[number], "category_id": label + 1, "iscrowd": 0, **extent(scene.segments == number)}
         for number, label in scene.labels.items()
@@ -141,9 +141,9 @@ def write_scene(folder: Path, split: str, name: str, image_id: int, scene: Scene
     return {"image_id": image_id, "file_name": name, "segments_info": segments}
 
 
-def segment_id(number: int, colour: Sequence[int]) -> int:
-    """COCO's id R + 256 G + 65536 B: the number in red keeps ids apart, the class's colour makes the file readable."""
-    return SEGMENT_STEP * number + 256 * colour[1] + 65536 * colour[2]
+def segment_id(number: int, color: Sequence[int]) -> int:
+    """COCO's id R + 256 G + 65536 B: the number in red keeps ids apart, the class's color makes the file readable."""
+    return SEGMENT_STEP * number + 256 * color[1] + 65536 * color[2]
 
 
 def extent(mask: ndarray) -> dict:

@@ -52,26 +52,26 @@ OUTLINES = {
 
 
 def coverage(
-    name: str, height: int, width: int, centre: tuple[float, float], radius: float, angle: float
+    name: str, height: int, width: int, center: tuple[float, float], radius: float, angle: float
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Share of every pixel that a shape covers, from 4 x 4 points in it.
 
     Args:
         name: a key of ``OUTLINES``.
         height, width: size of the picture in pixels.
-        centre: y and x in pixels.
+        center: y and x in pixels.
         radius: half the shape's size in pixels.
         angle: rotation in radians.
 
     Returns:
-        (H, W) coverage in 0..1, and the (H, W) coordinates u, v of the pixel centres in the shape's own frame.
+        (H, W) coverage in 0..1, and the (H, W) coordinates u, v of the pixel centers in the shape's own frame.
     """
     cos, sin = round(math.cos(angle), 9), round(math.sin(angle), 9)
 
     def frame(rows: tuple[int, int], columns: tuple[int, int], points: int) -> tuple[ndarray, ndarray]:
         y, x = (
             (np.arange(first * points, last * points) + 0.5) / points - middle
-            for (first, last), middle in zip((rows, columns), centre)
+            for (first, last), middle in zip((rows, columns), center)
         )
         y, x = y[:, None] / radius, x[None, :] / radius
         return cos * x + sin * y, cos * y - sin * x
@@ -79,7 +79,7 @@ def coverage(
     # No outline reaches beyond 1.4 radii, and 16 points a pixel are only worth their time near the shape.
     rows, columns = (
         (max(int(middle - 1.4 * radius) - 1, 0), min(int(middle + 1.4 * radius) + 2, size))
-        for middle, size in zip(centre, (height, width))
+        for middle, size in zip(center, (height, width))
     )
     hits = OUTLINES[name](*frame(rows, columns, 4)).reshape(rows[1] - rows[0], 4, columns[1] - columns[0], 4)
     cover = np.zeros((height, width))
@@ -88,7 +88,7 @@ def coverage(
 
 
 def plain(u: ndarray, v: ndarray) -> ndarray:
-    """One colour."""
+    """One color."""
     return np.zeros_like(u)
 
 
@@ -97,34 +97,34 @@ def striped(u: ndarray, v: ndarray) -> ndarray:
     return np.where(triangle_wave(u * 1.4) > 0.5, 1.0, 0.0)
 
 
-def chequered(u: ndarray, v: ndarray) -> ndarray:
-    """A chequer-board."""
+def checkered(u: ndarray, v: ndarray) -> ndarray:
+    """A checker-board."""
     return np.where((np.floor(u * 2.5) + np.floor(v * 2.5)) % 2 > 0, 1.0, 0.0)
 
 
 def shaded(u: ndarray, v: ndarray) -> ndarray:
-    """From one colour to the other."""
+    """From one color to the other."""
     return np.clip(0.5 + 0.5 * v, 0, 1)
 
 
-# Share of the second colour in 0..1 at coordinates u, v in the thing's frame.
-PATTERNS = {"plain": plain, "striped": striped, "chequered": chequered, "shaded": shaded}
+# Share of the second color in 0..1 at coordinates u, v in the thing's frame.
+PATTERNS = {"plain": plain, "striped": striped, "checkered": checkered, "shaded": shaded}
 
 
 def surface(rng: Generator, u: ndarray, v: ndarray, hue: float | None = None, pattern: str | None = None) -> ndarray:
-    """Colour of a thing, lit from one side.
+    """Color of a thing, lit from one side.
 
     Args:
-        rng: source of colours, pattern and light.
+        rng: source of colors, pattern and light.
         u, v: (H, W) coordinates in the thing's frame.
-        hue: of a full turn; what the pattern lays over it is grey then. By default any two colours.
+        hue: of a full turn; what the pattern lays over it is gray then. By default any two colors.
         pattern: a key of ``PATTERNS``; by default any.
 
     Returns:
         (H, W, 3) in 0..255.
     """
     if hue is None:
-        first, second = (any_colour(rng) for _ in range(2))
+        first, second = (any_color(rng) for _ in range(2))
     else:
         first, second = near_hue(rng, hue), np.full(3, 255 * rng.choice([0.08, 0.95]))
     if pattern is None:
@@ -135,12 +135,12 @@ def surface(rng: Generator, u: ndarray, v: ndarray, hue: float | None = None, pa
     return np.clip(blend(first, second, 0.7 * share) * (lit * grain)[..., None], 0, 255)
 
 
-def any_colour(rng: Generator) -> ndarray:
-    """A colour of random hue, saturation and brightness, (3,) in 0..255."""
+def any_color(rng: Generator) -> ndarray:
+    """A color of random hue, saturation and brightness, (3,) in 0..255."""
     return 255 * np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.35, 1), rng.uniform(0.45, 1)))
 
 
 def near_hue(rng: Generator, hue: float) -> ndarray:
-    """A strong colour whose hue is at most 0.02 of a turn off, (3,) in 0..255."""
+    """A strong color whose hue is at most 0.02 of a turn off, (3,) in 0..255."""
     turn = (hue + rng.uniform(-0.02, 0.02)) % 1
     return 255 * np.array(colorsys.hsv_to_rgb(turn, rng.uniform(0.7, 1), rng.uniform(0.65, 1)))

@@ -79,7 +79,7 @@ def draw_background(rng: Generator, height: int, width: int) -> tuple[ndarray, n
     """Sky over one or two grounds with an uneven border, and often a brick wall on the horizon.
 
     Returns:
-        (H, W) indices in ``STUFF`` and (H, W, 3) colours in 0..255.
+        (H, W) indices in ``STUFF`` and (H, W, 3) colors in 0..255.
     """
     y, x = np.arange(height)[:, None], np.arange(width)[None, :]
     horizon = uneven_line(rng, width, height * rng.uniform(0.3, 0.5), height * 0.08)
@@ -99,12 +99,12 @@ def draw_background(rng: Generator, height: int, width: int) -> tuple[ndarray, n
     for k in small:
         regions[regions == k] = grounds[0]
 
-    colours = np.zeros((height, width, 3))
+    colors = np.zeros((height, width, 3))
     for k in np.unique(regions):
         texture = TEXTURES[STUFF[k]](rng, height, width)
-        colours = np.where((regions == k)[..., None], texture, colours)
+        colors = np.where((regions == k)[..., None], texture, colors)
     light = 0.85 + 0.3 * value_noise(rng, height, width, (height, width))
-    return regions, colours * light[..., None]
+    return regions, colors * light[..., None]
 
 
 def uneven_line(rng: Generator, width: int, level: float, swing: float) -> ndarray:
@@ -117,8 +117,8 @@ def place(rng: Generator, name: str, height: int, width: int) -> tuple[ndarray, 
     """Coverage and frame of a thing of random size, place and rotation; part of it may lie outside the picture."""
     side = min(height, width)
     radius = side * rng.uniform(0.13, 0.25)
-    centre = (rng.uniform(0.6 * radius, height - 0.6 * radius), rng.uniform(0.6 * radius, width - 0.6 * radius))
-    return coverage(name, height, width, centre, radius, rng.uniform(0, 6.28))
+    center = (rng.uniform(0.6 * radius, height - 0.6 * radius), rng.uniform(0.6 * radius, width - 0.6 * radius))
+    return coverage(name, height, width, center, radius, rng.uniform(0, 6.28))
 
 
 def shadow(cover: ndarray) -> ndarray:

@@ -43,35 +43,35 @@ def triangle_wave(phase: ndarray) -> ndarray:
 
 
 def blend(first: ndarray, second: ndarray, share: ndarray) -> ndarray:
-    """Colours between two.
+    """Colors between two.
 
     Args:
-        first, second: (3,) or (H, W, 3) colours.
+        first, second: (3,) or (H, W, 3) colors.
         share: (H, W) share of the second in 0..1.
 
     Returns:
-        (H, W, 3) colours.
+        (H, W, 3) colors.
     """
     return first + (second - first) * share[..., None]
 
 
-def jitter(rng: Generator, colour: tuple[int, int, int], amount: int) -> ndarray:
-    """A colour near the given one, (3,) in 0..255."""
-    return np.clip(np.array(colour) + rng.integers(-amount, amount + 1, 3), 0, 255).astype(float)
+def jitter(rng: Generator, color: tuple[int, int, int], amount: int) -> ndarray:
+    """A color near the given one, (3,) in 0..255."""
+    return np.clip(np.array(color) + rng.integers(-amount, amount + 1, 3), 0, 255).astype(float)
 
 
 def sky(rng: Generator, height: int, width: int) -> ndarray:
-    """Blue, grey or sunset sky with clouds, (H, W, 3) in 0..255."""
+    """Blue, gray or sunset sky with clouds, (H, W, 3) in 0..255."""
     zenith, horizon = (
         ((60, 120, 205), (180, 212, 240)),
         ((120, 132, 150), (196, 202, 208)),
         ((70, 80, 150), (245, 176, 120)),
     )[rng.integers(3)]
     height_share = np.broadcast_to((np.arange(height) / height)[:, None], (height, width))
-    colours = blend(jitter(rng, zenith, 18), jitter(rng, horizon, 12), height_share)
+    colors = blend(jitter(rng, zenith, 18), jitter(rng, horizon, 12), height_share)
     clouds = 0.65 * value_noise(rng, height, width, (16, 34)) + 0.35 * value_noise(rng, height, width, (6, 13))
     cover = np.clip((clouds - rng.uniform(0.42, 0.62)) * 4, 0, 0.85)
-    return blend(colours, jitter(rng, (244, 244, 246), 8), cover)
+    return blend(colors, jitter(rng, (244, 244, 246), 8), cover)
 
 
 def grass(rng: Generator, height: int, width: int) -> ndarray:
@@ -89,9 +89,9 @@ def water(rng: Generator, height: int, width: int) -> ndarray:
     rows = np.arange(height)[:, None] / rng.uniform(5, 8)
     ripples = triangle_wave(rows + 2.2 * drift)
     shimmer = value_noise(rng, height, width, (1.7, 9))
-    colours = blend(jitter(rng, deep, 12), jitter(rng, bright, 12), 0.6 * ripples + 0.4 * shimmer)
+    colors = blend(jitter(rng, deep, 12), jitter(rng, bright, 12), 0.6 * ripples + 0.4 * shimmer)
     glints = np.clip((ripples * shimmer - 0.55) * 4, 0, 0.8)
-    return blend(colours, np.array([236.0, 242.0, 246.0]), glints)
+    return blend(colors, np.array([236.0, 242.0, 246.0]), glints)
 
 
 def sand(rng: Generator, height: int, width: int) -> ndarray:
@@ -116,9 +116,9 @@ def brick(rng: Generator, height: int, width: int) -> ndarray:
     column = shifted // length
     shades = rng.random((height // course + 1, (width + length) // length + 1))
     wear = value_noise(rng, height, width, (2.5, 2.5))
-    colours = blend(jitter(rng, dark, 12), jitter(rng, light, 12), 0.65 * shades[row, column] + 0.35 * wear)
+    colors = blend(jitter(rng, dark, 12), jitter(rng, light, 12), 0.65 * shades[row, column] + 0.35 * wear)
     mortar = (y % course == 0) | (shifted % length == 0)
-    return blend(colours, jitter(rng, (196, 190, 180), 16), np.where(mortar, 0.8, 0.0))
+    return blend(colors, jitter(rng, (196, 190, 180), 16), np.where(mortar, 0.8, 0.0))
 
 
 TEXTURES = {"sky": sky, "grass": grass, "water": water, "sand": sand, "brick": brick}

@@ -32,7 +32,7 @@ class Look:
 
     Attributes:
         outline: a key of ``OUTLINES``.
-        hue: of a full turn; None for any colour.
+        hue: of a full turn; None for any color.
         pattern: a key of ``PATTERNS``; None for any.
     """
 
@@ -49,7 +49,7 @@ class Vocabulary:
 
     Attributes:
         looks: of every thing class, by its name.
-        palette: a colour for every class.
+        palette: a color for every class.
         long_tailed: whether the thing class of rank r is drawn with a chance proportional to 1 / r, and not as often
             as any other.
     """
@@ -101,7 +101,7 @@ PLAIN = Vocabulary(
 
 
 def long_tailed() -> Vocabulary:
-    """Every outline in every hue and three patterns; a class has its hue as colour, whose strength tells the rest."""
+    """Every outline in every hue and three patterns; a class has its hue as color, whose strength tells the rest."""
     patterns = [name for name in PATTERNS if name != "shaded"]  # hard to tell from plain on a thing lit from one side
     looks, palette = {}, []
     for (i, outline), (hue, turn), (k, pattern) in product(enumerate(OUTLINES), HUES.items(), enumerate(patterns)):

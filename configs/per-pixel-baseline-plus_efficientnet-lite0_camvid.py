@@ -1,6 +1,0 @@
-_base_ = [
-    "./_base_/models/per-pixel-baseline-plus_efficientnet-lite0.py",
-    "./_base_/datasets/camvid.py",
-    "./_base_/schedules/schedule_camvid.py",
-    "./_base_/default_runtime.py",
-]

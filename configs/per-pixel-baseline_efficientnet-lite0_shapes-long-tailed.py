@@ -1,7 +1,0 @@
-_base_ = [
-    "./_base_/models/per-pixel-baseline_efficientnet-lite0.py",
-    "./_base_/datasets/shapes-long-tailed.py",
-    "./_base_/schedules/schedule_shapes-long-tailed.py",
-    "./_base_/default_runtime.py",
-]
-model = dict(data_preprocessor=dict(size=(128, 128)), decode_head=dict(num_classes=125))

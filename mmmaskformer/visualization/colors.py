@@ -1,0 +1,111 @@
+"""From label maps to colors."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy import ndarray
+
+Color = Sequence[int]
+VOID_COLOR = (0, 0, 0)
+GOLDEN_RATIO = 0.618033988749895
+SHADES_LIGHTNESS = (0.2, 0.85)  # a segment darker or lighter than that hides the photo below it
+SHADES_SPAN = 0.4  # of lightness, within one class
+SHADES_TURN = 0.08  # of the circle of hues, within one class
+
+
+def distinct_palette(count: int) -> list[list[int]]:
+    """Colors for classes that have none: hues far apart, in alternating brightness; the same ones every time.
+
+    Args:
+        count: number of classes.
+
+    Returns:
+        ``count`` lists of red, green and blue, 0..255.
+    """
+    palette = []
+    for index in range(count):
+        saturation, value = ((0.75, 0.95), (0.9, 0.6), (0.45, 0.9))[index % 3]
+        rgb = colorsys.hsv_to_rgb(index * GOLDEN_RATIO % 1.0, saturation, value)
+        palette.append([round(255 * part) for part in rgb])
+    return palette
+
+
+def complete_palette(palette: Sequence[Color] | None, count: int) -> list[list[int]]:
+    """The first ``count`` colors of a palette; generated ones where there is none or it is too short."""
+    if palette is None or len(palette) < count:
+        return distinct_palette(count)
+    return [[int(part) for part in color] for color in palette[:count]]
+
+
+def paint(labels: ndarray, palette: Sequence[Color]) -> ndarray:
+    """Colors a label map.
+
+    Args:
+        labels: (H, W) integers; a label outside the palette is void.
+        palette: red, green and blue of every class, 0..255.
+
+    Returns:
+        (H, W, 3) uint8, RGB; void is black.
+    """
+    table = np.array([*palette, VOID_COLOR], dtype=np.uint8).reshape(-1, 3)
+    return table[np.where(is_void(labels, len(palette)), len(palette), labels)]
+
+
+def blend(image: ndarray, labels: ndarray, palette: Sequence[Color], opacity: float) -> ndarray:
+    """Lays the colors of a label map over an image; void stays as it is.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        labels: (H, W) integers.
+        palette: red, green and blue of every class, 0..255.
+        opacity: 0 shows the image alone, 1 the colors alone.
+
+    Returns:
+        (H, W, 3) uint8, RGB.
+    """
+    if image.shape != (*labels.shape, 3):
+        raise ValueError(f"an image (H, W, 3) and its label map (H, W) differ: {image.shape} and {labels.shape}")
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity={opacity} must lie between 0 and 1")
+    blended = np.empty_like(image)
+    # By strips: the float temporaries of a 20-megapixel image are half a gigabyte.
+    for start in range(0, len(image), 256):
+        rows = slice(start, start + 256)
+        share = np.where(is_void(labels[rows], len(palette)), 0.0, opacity).astype(np.float32)[..., None]
+        mixed = image[rows] * (1 - share) + paint(labels[rows], palette) * share
+        blended[rows] = np.rint(mixed)
+    return blended
+
+
+def shades(color: Color, count: int) -> list[tuple[int, int, int]]:
+    """Colors for the things of one class: variations of the class's color, those that follow each other far apart.
+
+    Args:
+        color: red, green and blue of the class, 0..255.
+        count: number of things.
+
+    Returns:
+        ``count`` colors, the first of them the class's own.
+    """
+    own = tuple(int(part) for part in color)
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in own))
+    lowest, highest = SHADES_LIGHTNESS
+    darkest = min(max(lightness - SHADES_SPAN / 2, lowest), highest - SHADES_SPAN)
+    place = min(max((lightness - darkest) / SHADES_SPAN, 0.0), 1.0)
+    result = [own]
+    for index in range(1, count):
+        # Steps of two unrelated irrational numbers: pairs that are spread out however many there are.
+        shade = darkest + SHADES_SPAN * ((place + index * GOLDEN_RATIO) % 1.0)
+        turned = hue + SHADES_TURN * (index * 2**0.5 % 1.0 - 0.5)
+        # A little color even in grays, whose shades would differ in lightness alone.
+        rgb = colorsys.hls_to_rgb(turned % 1.0, shade, max(saturation, 0.3))
+        result.append(tuple(round(255 * part) for part in rgb))
+    return result[:count]
+
+
+def is_void(labels: ndarray, num_classes: int) -> ndarray:
+    """(H, W) bool, True where the label is no class."""
+    return (labels < 0) | (labels >= num_classes)
