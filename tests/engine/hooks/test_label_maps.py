@@ -92,7 +92,11 @@ def test_images_of_several_data_sets_overwrite_no_other(tmp_path: Path) -> None:
 
 
 def test_folders_below_the_image_folder_are_kept(tmp_path: Path) -> None:
-    write(tmp_path, Images("data/img/bonn/a.jpg", "elsewhere/b.jpg", folder="data/img"), torch.zeros(2, 2, dtype=torch.long))
+    write(
+        tmp_path,
+        Images("data/img/bonn/a.jpg", "elsewhere/b.jpg", folder="data/img"),
+        torch.zeros(2, 2, dtype=torch.long),
+    )
     assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.png")) == ["b.png", "bonn/a.png"]
 
 
