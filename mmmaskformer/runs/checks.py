@@ -164,7 +164,13 @@ def check_checkpoint_fits(model: nn.Module, path: str, *, whole: bool = True) ->
         raise UserError(f"checkpoint {path} cannot be read: {first}") from error
     except Exception as error:  # pickle's errors have no common class below Exception
         raise UserError(f"{path} is not a checkpoint: {type(error).__name__}") from error
-    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else {}
+    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise UserError(
+            f"checkpoint {path} has no weights by name: it must hold a dict of tensors, or one as state_dict"
+        )
+    if isinstance(checkpoint, Mapping) and not isinstance(checkpoint.get("meta", {}), Mapping):
+        raise UserError(f"checkpoint {path}: its meta is a {type(checkpoint['meta']).__name__}, expected a dict")
     found = {k.removeprefix("module."): tuple(v.shape) for k, v in state.items() if isinstance(v, Tensor)}
     wanted = {k: tuple(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     if not found.keys() & wanted.keys():

@@ -10,7 +10,6 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import find_latest_checkpoint
 from torch import nn
 
 from mmmaskformer.engine.distributed import (
@@ -21,7 +20,6 @@ from mmmaskformer.engine.distributed import (
 )
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import class_in_config
-from mmmaskformer.runs.checks import check_checkpoint_exists
 from mmmaskformer.runs.config import as_list, walk
 from mmmaskformer.runs.dataset_info import iterate_datasets
 
@@ -82,28 +80,6 @@ def prepare_for_device(cfg: Config, launcher: str) -> None:
             replaced += 1
     if replaced:
         print_log(f"SyncBN does not run on the CPU: BN instead in {replaced} places", logger="current", level=30)
-
-
-def resume_from(cfg: Config, resume: str | None) -> None:
-    """Applies ``--resume``.
-
-    Args:
-        cfg: The config, changed in place.
-        resume: None, ``"auto"`` for the last checkpoint in ``work_dir`` (where there is none, a fresh start or what
-            ``load_from`` says), or a checkpoint.
-
-    Raises:
-        UserError: The checkpoint does not exist.
-    """
-    if resume is None:
-        return
-    if resume == "auto":
-        resume = find_latest_checkpoint(cfg.work_dir)
-        if resume is None:
-            return
-    check_checkpoint_exists(resume, f"--resume {resume}")
-    cfg.resume = True
-    cfg.load_from = resume
 
 
 def use_tta(cfg: Config) -> None:

@@ -156,3 +156,18 @@ class TestCheckpointFits:
             UserError, match=r"^\S+whole\.pth is refused: it asks for torch\.nn\.modules\.linear\.Linear"
         ):
             check_checkpoint_fits(nn.Linear(2, 3), str(tmp_path / "whole.pth"))
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ([1, 2], "no weights by name"),
+            (dict(state_dict=[torch.ones(1)]), "no weights by name"),
+            (dict(state_dict=None), "no weights by name"),
+            ({"state_dict": {1: torch.ones(1)}}, "no weights by name"),
+            (dict(meta=[1], state_dict=nn.Linear(2, 3).state_dict()), "its meta is a list, expected a dict"),
+        ],
+    )
+    def test_odd_contents_are_one_line(self, content: object, message: str, tmp_path: Path) -> None:
+        torch.save(content, tmp_path / "odd.pth")
+        with pytest.raises(UserError, match=rf"odd\.pth.* {message}"):
+            check_checkpoint_fits(nn.Linear(2, 3), str(tmp_path / "odd.pth"), whole=False)
