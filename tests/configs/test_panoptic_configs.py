@@ -243,7 +243,7 @@ def test_box_matching_replaces_the_costs_and_adds_detrs_box_losses() -> None:
     assert [(linear.in_features, linear.out_features) for linear in linears] == [(256, 256), (256, 256), (256, 4)]
     assert differences(name, R50) == {
         "model.panoptic_head.predict_boxes",
-        "model.panoptic_head.criterion.assigner.costs",
+        "model.panoptic_head.criterion.assigner",
         "model.panoptic_head.criterion.box_losses",
     }
 
