@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     path = find_config(path)
     try:
         cfg = Config.fromfile(path)
-    except (ConfigParsingError, SyntaxError, FileNotFoundError, KeyError) as error:
-        raise UserError(f"config file {path} cannot be read: {' '.join(str(error).split())}") from error
+    except (Exception, SystemExit) as error:  # a config is a program: it can raise anything
+        raise UserError(f"config file {path} cannot be read: {_why(error)}") from error
     try:
         cfg.merge_from_dict(dict(overrides or {}))
     except (KeyError, TypeError, IndexError) as error:
@@ -50,6 +51,19 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     cfg.setdefault("work_dir", str(Path("work_dirs") / path.stem))
     init_default_scope(cfg.get("default_scope", "mmseg"))
     return cfg
+
+
+def _why(error: BaseException) -> str:
+    """What is wrong with a config, from what its reading raised."""
+    if isinstance(error, RecursionError):
+        return "it inherits from itself: follow its _base_, which must end at a file without one"
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ConfigParsingError | SyntaxError | OSError | UnicodeDecodeError):
+        return text
+    # MMEngine runs a copy of the file, or of one that it inherits from, as a module.
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
+    place = f" in line {lines[-1]}" if lines else ""
+    return f"{type(error).__name__}{place}: {text}"
 
 
 def find_config(path: str | os.PathLike) -> Path:
@@ -76,6 +90,8 @@ def find_config(path: str | os.PathLike) -> Path:
     elif path.parent.name == "configs" and (moved := sorted(path.parent.glob(f"*/{name}"))):
         print_log(f"{path} is {moved[0]} now; its former path works until the next release", "current", logging.WARNING)
         return moved[0]
+    if path.is_dir():
+        raise UserError(f"config file {path} is a folder: name a file in it")
     raise UserError(f"config file {path} does not exist{suggest(path.name, known, _stem)}")
 
 
