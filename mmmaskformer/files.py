@@ -11,7 +11,7 @@ from typing import IO
 
 @contextmanager
 def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False, **kwargs) -> Iterator[IO]:
-    """Opens a temporary file beside ``path`` and renames it to ``path`` once the block ended without an error.
+    """Open a temporary file beside ``path`` and rename it to ``path`` once the block ended without an error.
 
     Args:
         path: The file to write; a link is followed, so that it stays a link.

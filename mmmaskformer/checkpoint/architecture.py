@@ -50,7 +50,7 @@ class HeadSizes:
 
 
 def find_head(state: Mapping[str, Tensor]) -> str:
-    """The head's name, "decode_head" or "panoptic_head".
+    """Return the head's name, "decode_head" or "panoptic_head".
 
     Raises:
         UserError: there is no head.
@@ -145,7 +145,7 @@ class _Shapes(Mapping):
         return len(self._shapes)
 
     def matrix(self, key: str, dimensions: int = 2) -> tuple[int, ...]:
-        """The shape of a tensor that has at least so many dimensions.
+        """Return the shape of a tensor that has at least so many dimensions.
 
         Raises:
             UserError: it is missing, or it has fewer dimensions or no elements.

@@ -57,7 +57,7 @@ def release_settings(panoptic: bool, backbone: Mapping[str, Any]) -> ReleaseSett
 def make_config(
     head: HeadSizes, backbone: Mapping[str, Any], settings: ReleaseSettings, num_things: int | None
 ) -> dict[str, Any]:
-    """A whole config: enough to build, load and predict; training on asks for a data set and a schedule beside it.
+    """Return a config that is enough to build, load and predict. Training needs a data set and a schedule too.
 
     Args:
         head: sizes of the head.

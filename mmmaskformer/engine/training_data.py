@@ -34,7 +34,7 @@ def check_not_empty(dataset: Any, samples: Any) -> None:
 
 
 def check_names(dataset: Any) -> None:
-    """Compares the class names of mmdet's COCO data sets with their files.
+    """Compare the class names of mmdet's COCO data sets with their files.
 
     Raises:
         UserError: see :func:`mmmaskformer.categories.check_class_names`.

@@ -26,7 +26,7 @@ MASK_HEADS = ("MaskFormerHead", "Mask2FormerHead")
 
 
 def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Reads a config file, applies ``--cfg-options`` and enters its default scope.
+    """Read a config file, apply ``--cfg-options`` and enter its default scope.
 
     Args:
         path: A config file; the name of one of this package's, ``maskformer_r50_ade20k``; or one that a package ships,
@@ -54,7 +54,7 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
 
 
 def _why(error: BaseException) -> str:
-    """What is wrong with a config, from what its reading raised."""
+    """Return what is wrong with a config, from what its reading raised."""
     if isinstance(error, RecursionError):
         return "it inherits from itself: follow its _base_, which must end at a file without one"
     text = " ".join(str(error).split()) or type(error).__name__
@@ -67,7 +67,7 @@ def _why(error: BaseException) -> str:
 
 
 def find_config(path: str | os.PathLike) -> Path:
-    """The file that a config's path or name means.
+    """Return the file that a config's path or name means.
 
     Args:
         path: see :func:`load_config`.
@@ -115,7 +115,7 @@ def shipped_config(name: str) -> Path:
 
 
 def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Makes the heads' class counts follow the data set, in place.
+    """Make the heads' class counts follow the data set, in place.
 
     A Runner builds the model before any data set, and a base config's ``num_classes = len(classes)`` is not computed
     again when a child changes ``classes``; here a data set's class names are the one place that says how many there
@@ -146,7 +146,7 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
 
 
 def as_list(heads: Any) -> list:
-    """The heads of a key that may hold one, several in a row (mmseg's cascades) or none."""
+    """Return the heads of a key that may hold one, several in a row (mmseg's cascades) or none."""
     if heads is None:
         return []
     return list(heads) if isinstance(heads, list | tuple) else [heads]
