@@ -1,9 +1,9 @@
-"""Writing files so that a killed process never leaves half of one under its real name."""
+"""Files that are written whole or not at all, and files that are elsewhere."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -40,3 +40,8 @@ def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_remote(backend_args: Mapping | None) -> bool:
+    """Whether files come from a storage backend, to which their checks are left."""
+    return bool(backend_args) and backend_args.get("backend") not in (None, "local")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mmdet.datasets import CocoPanopticDataset
 
-from mmmaskformer.datasets.missing_files import is_remote, missing_files, require_folder
+from mmmaskformer.datasets.missing_files import missing_files, require_folder
 from mmmaskformer.datasets.panoptic_json import (
     annotations_by_image,
     check_class_lists,
@@ -15,6 +15,7 @@ from mmmaskformer.datasets.panoptic_json import (
     read_panoptic_json,
 )
 from mmmaskformer.errors import UserError
+from mmmaskformer.files import is_remote
 from mmmaskformer.registry import DATASETS
 
 
