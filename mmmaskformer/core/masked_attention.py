@@ -48,11 +48,13 @@ class MaskedCrossAttention(nn.MultiheadAttention):
         return checkpoint(self._attend, *inputs, use_reentrant=False, preserve_rng_state=self.dropout > 0)
 
     def _attend(self, queries: Tensor, memory: Tensor, positions: Tensor, level: Tensor, hidden: Tensor) -> Tensor:
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q = F.linear(queries, weights[0], biases[0])
-        k = linear_of_pixels(memory + (positions + level), weights[1], biases[1])
-        # The projection of a sum is the sum of projections.
-        v = linear_of_pixels(memory, weights[2], F.linear(level, weights[2], biases[2]))
+        weights = self.in_proj_weight.chunk(3)
+        bias, *_ = self.in_proj_bias.chunk(3)
+        # The projection of a sum is the sum of projections, so the level is added to biases and not to pixels.
+        _, key_bias, value_bias = F.linear(level, self.in_proj_weight, self.in_proj_bias).chunk(3)
+        q = F.linear(queries, weights[0], bias)
+        k = linear_of_pixels(memory + positions, weights[1], key_bias)
+        v = linear_of_pixels(memory, weights[2], value_bias)
         q, k, v = (x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=~hidden[:, None], dropout_p=dropout)
