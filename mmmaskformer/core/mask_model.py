@@ -84,4 +84,6 @@ class MaskModel(BaseModule):
         """
         segments, mask_embeds, pixels = self.embed(features, padding_mask, last_only)
         boxes = None if self.box_embed is None else self.box_embed(segments).sigmoid()
-        return MaskPredictions(self.class_embed(segments, mask_embeds, pixels), mask_embeds, pixels, boxes)
+        class_logits = self.class_embed(segments, mask_embeds, pixels)
+        pixels.forget_resized()
+        return MaskPredictions(class_logits, mask_embeds, pixels, boxes)

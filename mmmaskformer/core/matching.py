@@ -172,6 +172,8 @@ class HungarianAssigner:
         for chunk in embeds.split(PRODUCT_ROWS, dim=1):
             for logits in chunk.bmm(pixels).split(rows, dim=1):
                 chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
+            # A view of the whole product, which would otherwise be kept until the next one is there.
+            del logits
         return torch.cat(chunks, dim=1)
 
     def _warn_of_too_few(self, queries: int, targets: SegmentTargets) -> None:
