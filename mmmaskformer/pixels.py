@@ -40,7 +40,7 @@ class PixelEmbeddings:
         return tuple(self.features.shape[-2:])
 
     def dense(self) -> Tensor:
-        """The embeddings (B, C, h, w)."""
+        """Return the embeddings (B, C, h, w)."""
         return self.features if self.weight is None else self._convolve(self.features, self.weight, self.bias)
 
     def masks(self, image: int, embeds: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class PixelEmbeddings:
 
     @torch.no_grad()
     def resized(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
-        """The embeddings resized bilinearly (``align_corners=False``) to each size (h', w'), without gradients.
+        """Return the embeddings resized bilinearly (``align_corners=False``) to each size (h', w'), without gradients.
 
         In fp32 at least, also under autocast: what is a mask and what is not depends on a sign.
 
@@ -116,7 +116,7 @@ class PixelEmbeddings:
         return F.conv2d(means, self.weight, self.bias, stride=kernel)
 
     def _step(self, size: tuple[int, int]) -> int | None:
-        """The even number by which both sides are divided, or None."""
+        """Return the even number by which both sides are divided, or None."""
         step = self.size[0] // size[0]
         return step if step and step % 2 == 0 and self.size == (size[0] * step, size[1] * step) else None
 

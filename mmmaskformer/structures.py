@@ -73,7 +73,7 @@ class MaskPredictions:
         )
 
     def last_layer(self) -> MaskPredictions:
-        """What the last decoder layer says (L = 1)."""
+        """Return what the last decoder layer says (L = 1)."""
         boxes = None if self.boxes is None else self.boxes[-1:]
         return MaskPredictions(self.class_logits[-1:], self.mask_embeds[-1:], self.pixels, boxes)
 
@@ -122,7 +122,7 @@ class SegmentTargets:
         return len(self.labels)
 
     def name(self, image: int) -> str:
-        """What an image of the batch is called in a warning or an error."""
+        """Return what an image of the batch is called in a warning or an error."""
         return self.names[image] if self.names else f"image {image} of the batch"
 
     @classmethod

@@ -134,7 +134,7 @@ class MaskTransformer(MaskModel):
         return segments, self.mask_embed(segments), found.pixels
 
     def memory(self, found: PixelFeatures, padding_mask: Tensor | None) -> list[Memory]:
-        """The maps that the transformer decoder reads, coarsest first; ``padding_mask`` is (B, H, W) or None."""
+        """Return the maps that the transformer decoder reads, coarsest first; ``padding_mask`` is (B, H, W) or None."""
         scales = self.transformer_decoder.num_scales
         maps, projections = (found.maps[:scales], self.input_proj) if scales else ([found.memory], [self.input_proj])
         memory = []
@@ -147,7 +147,7 @@ class MaskTransformer(MaskModel):
     def background_of(
         self, sizes: Sequence[tuple[int, int]], pixels: PixelEmbeddings
     ) -> Callable[[Tensor, int], Tensor]:
-        """A function (segments (B, Q, C'), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
+        """Return a function (segments (B, Q, C'), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
 
         The dot product commutes with resizing, so the pixel embeddings are resized, once per scale, and not the masks.
         """

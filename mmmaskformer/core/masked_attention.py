@@ -180,7 +180,7 @@ class MaskedAttentionDecoder(TransformerStack):
 
 
 def hidden_pixels(background: Tensor, padding: Tensor | None) -> Tensor:
-    """What a query does not see: (B, Q, hw) bool from its mask's background and the padding (B, hw) or None.
+    """Return what a query does not see: (B, Q, hw) bool from its mask's background and the padding (B, hw) or None.
 
     A query whose mask is empty sees all pixels but padding; without any, attention would give NaN.
     """

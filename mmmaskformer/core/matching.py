@@ -260,7 +260,7 @@ class MatchedPairs:
         return self.layers, self.images, self.queries
 
     def sum_by_layer(self, values: Tensor) -> Tensor:
-        """Sums (L,) of the pairs' values (P,)."""
+        """Sum (L,) of the pairs' values (P,)."""
         table = values.new_zeros(self.size)
         table[self.segments, self.layers] = values
         return table.sum(0)

@@ -77,7 +77,7 @@ class FPNPixelDecoder(BaseModule):
         return self.fuse(finer, coarsest, memory=coarsest)
 
     def fuse(self, finer: Sequence[Tensor], coarsest: Tensor, memory: Tensor) -> PixelFeatures:
-        """The top-down path from the coarsest map to the finest stride's embeddings."""
+        """Return the top-down path from the coarsest map to the finest stride's embeddings."""
         maps = [self.output_convs[-1](coarsest)]
         for stage, lateral, output in zip(finer[::-1], self.lateral_convs[::-1], self.output_convs[-2::-1]):
             projected = lateral(stage)
