@@ -8,7 +8,7 @@ from .mask_model import MaskModel
 from .mask_transformer import MaskTransformer
 from .masked_attention import MaskedAttentionDecoder
 from .matching import ClassCost, DiceCost, FixedAssigner, FocalCost, HungarianAssigner
-from .pixel_decoder import FPNPixelDecoder, TransformerEncoderPixelDecoder
+from .pixel_decoder import FPNPixelDecoder, PositionedPixelDecoder, TransformerEncoderPixelDecoder
 from .transformer import SinePositionalEncoding, TransformerDecoder, TransformerEncoder
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "MaskTransformer",
     "MaskedAttentionDecoder",
     "PooledClassHead",
+    "PositionedPixelDecoder",
     "SinePositionalEncoding",
     "TransformerDecoder",
     "TransformerEncoder",
