@@ -8,6 +8,7 @@ from .mask_model import MaskModel
 from .mask_transformer import MaskTransformer
 from .masked_attention import MaskedAttentionDecoder
 from .matching import ClassCost, DiceCost, FixedAssigner, FocalCost, HungarianAssigner
+from .pilots import MaskPilots
 from .pixel_decoder import FPNPixelDecoder, PositionedPixelDecoder, TransformerEncoderPixelDecoder
 from .transformer import SinePositionalEncoding, TransformerDecoder, TransformerEncoder
 
@@ -29,6 +30,7 @@ __all__ = [
     "MaskCriterion",
     "MaskLoss",
     "MaskModel",
+    "MaskPilots",
     "MaskTransformer",
     "MaskedAttentionDecoder",
     "PooledClassHead",

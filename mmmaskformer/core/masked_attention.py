@@ -64,7 +64,13 @@ class MaskedAttentionLayer(BaseModule):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, queries: Tensor, query_positions: Tensor, memory: Tensor, memory_positions: Tensor, hidden: Tensor
+        self,
+        queries: Tensor,
+        query_positions: Tensor,
+        memory: Tensor,
+        memory_positions: Tensor,
+        hidden: Tensor,
+        unseen: Tensor | None = None,
     ) -> Tensor:
         """One layer.
 
@@ -74,6 +80,7 @@ class MaskedAttentionLayer(BaseModule):
             memory: (B, hw, C).
             memory_positions: (B or 1, hw, C), added to the keys alone.
             hidden: (B, Q, hw) bool, True where a query does not see a pixel.
+            unseen: (Q, Q) bool, True where the query of the row does not see that of the column, or None.
 
         Returns:
             (B, Q, C).
@@ -81,7 +88,7 @@ class MaskedAttentionLayer(BaseModule):
         attended = self.cross_attn(queries + query_positions, memory, memory_positions, hidden)
         queries = self.norm1(queries + self.dropout(attended))
         placed = queries + query_positions
-        attended = self.self_attn(placed, placed, queries, need_weights=False)[0]
+        attended = self.self_attn(placed, placed, queries, attn_mask=unseen, need_weights=False)[0]
         queries = self.norm2(queries + self.dropout(attended))
         updated = self.linear2(self.dropout(F.relu(self.linear1(queries))))
         return self.norm3(queries + self.dropout(updated))
@@ -108,6 +115,7 @@ class MaskedAttentionDecoder(TransformerStack):
 
     layer_type = MaskedAttentionLayer
     learns_queries = True
+    takes_pilots = True
 
     def __init__(
         self,
@@ -137,6 +145,7 @@ class MaskedAttentionDecoder(TransformerStack):
         memory: Sequence[Memory],
         background: Callable[[Tensor, int], Tensor],
         last_only: bool = False,
+        unseen: Tensor | None = None,
     ) -> Tensor:
         """Per-segment embeddings before the first layer and after each.
 
@@ -146,6 +155,7 @@ class MaskedAttentionDecoder(TransformerStack):
             memory: maps, coarsest first.
             background: (segments (B, Q, C), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
             last_only: give the last layer alone.
+            unseen: (Q, Q) bool, True where the query of the row does not see that of the column, or None.
 
         Returns:
             (L+1, B, Q, C), normed.
@@ -155,7 +165,7 @@ class MaskedAttentionDecoder(TransformerStack):
         for index, layer in enumerate(self.layers):
             scale = index % self.num_scales
             hidden = hidden_pixels(background(outputs[-1], scale), memory[scale].padding)
-            queries = layer(queries, query_positions, pixels[scale], memory[scale].positions, hidden)
+            queries = layer(queries, query_positions, pixels[scale], memory[scale].positions, hidden, unseen)
             outputs.append(self.norm(queries))
         return torch.stack(outputs[-1:] if last_only else outputs)
 
