@@ -250,9 +250,9 @@ class SegmentTargets:
             yield images, slice(start, start + max(counts)), pad_rows(small.to(dtype), counts)
 
 
-def pad_rows(values: Tensor, counts: Sequence[int]) -> Tensor:
-    """(sum of counts, ...) as (B, largest count, ...): the rows of each of B images, padded with 0."""
-    most = max(counts)
+def pad_rows(values: Tensor, counts: Sequence[int], most: int | None = None) -> Tensor:
+    """(sum of counts, ...) as (B, most, ...): the rows of each of B images, padded with 0; by default to the most."""
+    most = max(counts) if most is None else most
     place = torch.cat([torch.arange(count) + image * most for image, count in enumerate(counts)])
     padded = values.new_zeros(len(counts) * most, *values.shape[1:])
     padded[place.to(values.device)] = values

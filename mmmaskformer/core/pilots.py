@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from mmengine import dist
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -24,7 +25,8 @@ class Pilots:
     """The extra queries of a batch.
 
     Attributes:
-        queries: (B, P, C), what the decoder's layers start from; P is the largest number of segments per image.
+        queries: (B, P, C), what the decoder's layers start from; P is the largest number of segments per image on
+            any rank.
         positions: (B, P, C).
         background: (B, P, hw) bool per scale, True outside a pilot's segment; all True for a pilot without one.
         matching: (M,) which of its image's pilots belongs to each of the batch's M segments.
@@ -74,22 +76,25 @@ class MaskPilots(BaseModule):
 
     def forward(self, targets: SegmentTargets, sizes: Sequence[tuple[int, int]]) -> Pilots:
         """Pilots for the segments of a batch, for a decoder that reads maps of ``sizes`` (h, w)."""
-        counts = targets.counts
+        most = most_over_ranks(max(targets.counts), targets.labels.device)
         replaced = torch.rand(len(targets), device=targets.labels.device) < self.label_noise
         labels = torch.where(replaced, torch.randint_like(targets.labels, self.num_classes), targets.labels)
-        masks = targets.masks[:, None].to(self.label_embed.weight.dtype)
-        if max(counts) == 0:
-            # Two ranks must use the same parameters, so an image without segments has a pilot, too.
-            masks, labels, counts = (
-                masks.new_zeros(len(counts), 1, 1, 1),
-                labels.new_zeros(len(counts)),
-                [1] * len(counts),
-            )
-            labels += self.num_classes
-        # A pixel of a small map belongs to the segment if any of its pixels does: thin segments stay visible.
-        background = [~pad_rows(F.adaptive_max_pool2d(masks, size).flatten(1) > 0, counts) for size in sizes]
-        # "No object" is 0 for the time of padding.
-        queries = self.label_embed(self.num_classes - pad_rows(self.num_classes - labels, counts))
+        # Rows are padded with 0, which stands for "no object" here.
+        queries = self.label_embed(self.num_classes - pad_rows(self.num_classes - labels, targets.counts, most))
+        masks = targets.masks[:, None].to(queries.dtype)
+        # A pixel of a small map belongs to a segment if any pixel below it does: thin segments stay visible.
+        seen = [F.adaptive_max_pool2d(masks, size).flatten(1) > 0 for size in sizes]
+        background = [~pad_rows(pixels, targets.counts, most) for pixels in seen]
         positions = self.position.weight.expand_as(queries)
         matching = torch.cat([torch.arange(count) for count in targets.counts])
         return Pilots(queries, positions, background, matching)
+
+
+def most_over_ranks(count: int, device: torch.device) -> int:
+    """The largest of the ranks' counts, at least 1.
+
+    Ranks have to use the same parameters, and as many pilots without a segment as one process would for all images.
+    """
+    most = torch.tensor(max(count, 1), device=device)
+    dist.all_reduce(most, op="max")
+    return int(most)
