@@ -5,7 +5,14 @@ _base_ = [
     "../_base_/schedules/schedule_pennfudan.py",
     "../_base_/default_runtime_mmdet.py",
 ]
-# Images have at most a dozen segments.
 model = dict(
-    panoptic_head=dict(_base_.fast_head, num_things_classes=1, num_stuff_classes=1, num_queries=20),
+    panoptic_head=dict(
+        _base_.fast_head,
+        num_things_classes=1,
+        num_stuff_classes=1,
+        num_queries=20,  # images have at most a dozen segments
+        # People look alike: what tells neighbors apart is where they are.
+        pixel_decoder=dict(type="mmmaskformer.PositionedPixelDecoder"),
+        pilots=dict(type="mmmaskformer.MaskPilots"),
+    ),
 )

@@ -83,6 +83,7 @@ class MaskedAttentionLayer(BaseModule):
         memory_positions: Tensor,
         level: Tensor,
         hidden: Tensor,
+        unseen: Tensor | None = None,
     ) -> Tensor:
         """One layer.
 
@@ -93,6 +94,7 @@ class MaskedAttentionLayer(BaseModule):
             memory_positions: (B or 1, hw, C), added to the keys alone.
             level: (C,), added to keys and values.
             hidden: (B, Q, hw) bool, True where a query does not see a pixel.
+            unseen: (Q, Q) bool, True where the query of the row does not see that of the column, or None.
 
         Returns:
             (B, Q, C).
@@ -100,7 +102,7 @@ class MaskedAttentionLayer(BaseModule):
         attended = self.cross_attn(queries + query_positions, memory, memory_positions, level, hidden)
         queries = self.norm1(queries + self.dropout(attended))
         placed = queries + query_positions
-        attended = self.self_attn(placed, placed, queries, need_weights=False)[0]
+        attended = self.self_attn(placed, placed, queries, attn_mask=unseen, need_weights=False)[0]
         queries = self.norm2(queries + self.dropout(attended))
         updated = self.linear2(self.dropout(F.relu(self.linear1(queries))))
         return self.norm3(queries + self.dropout(updated))
@@ -127,6 +129,7 @@ class MaskedAttentionDecoder(TransformerStack):
 
     layer_type = MaskedAttentionLayer
     learns_queries = True
+    takes_pilots = True
 
     def __init__(
         self,
@@ -156,6 +159,7 @@ class MaskedAttentionDecoder(TransformerStack):
         memory: Sequence[Memory],
         background: Callable[[Tensor, int], Tensor],
         last_only: bool = False,
+        unseen: Tensor | None = None,
     ) -> Tensor:
         """Per-segment embeddings before the first layer and after each.
 
@@ -165,6 +169,7 @@ class MaskedAttentionDecoder(TransformerStack):
             memory: maps, coarsest first.
             background: (segments (B, Q, C), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
             last_only: give the last layer alone.
+            unseen: (Q, Q) bool, True where the query of the row does not see that of the column, or None.
 
         Returns:
             (L+1, B, Q, C), normed.
@@ -174,7 +179,7 @@ class MaskedAttentionDecoder(TransformerStack):
             scale = index % self.num_scales
             image, level = memory[scale], self.level_embed.weight[scale]
             hidden = hidden_pixels(background(outputs[-1], scale), image.padding)
-            queries = layer(queries, query_positions, image.pixels, image.positions, level, hidden)
+            queries = layer(queries, query_positions, image.pixels, image.positions, level, hidden, unseen)
             outputs.append(self.norm(queries))
         return torch.stack(outputs[-1:] if last_only else outputs)
 

@@ -216,6 +216,7 @@ class TransformerDecoder(TransformerStack):
     layer_type = TransformerDecoderLayer
     num_scales = 0  # reads the coarsest map of the backbone, or of the pixel decoder's encoder
     learns_queries = False  # queries start as zeros (Sec. 4.1)
+    takes_pilots = False  # attention is not masked
 
     def __init__(self, channels: int = 256, *args, **kwargs) -> None:
         super().__init__(channels, *args, **kwargs)
