@@ -12,8 +12,8 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.structures import BaseDataElement, PixelData
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.evaluation import PanopticQualityMetric
-from mmmaskformer.panoptic_png import write_panoptic_png
 
 # Ids neither in order nor without gaps, as in COCO, so that nobody takes them for classes.
 CATEGORIES = [

@@ -20,11 +20,12 @@ Three things are decided otherwise than in panopticapi:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mmmaskformer.coco.panoptic_json import Segment
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.overlaps import ids_in, look_up, run_starts, sum_pairs
 
@@ -50,34 +51,33 @@ class PanopticMap:
     name: str = "panoptic map"
 
     @classmethod
-    def from_segments_info(
-        cls, pixels: np.ndarray, segments_info: Iterable[Mapping], class_of: Mapping[int, int], name: str
+    def from_segments(
+        cls, pixels: np.ndarray, segments: Sequence[Segment], class_of: Mapping[int, int], name: str
     ) -> PanopticMap:
         """From COCO's panoptic format.
 
         Args:
-            pixels: (H, W) ids, 0 is VOID; see :func:`mmmaskformer.panoptic_png.read_panoptic_png`.
-            segments_info: ``id``, ``category_id`` and, if it is a crowd, ``iscrowd=1`` of each segment.
+            pixels: (H, W) ids, 0 is VOID; see :func:`mmmaskformer.coco.panoptic_png.read_panoptic_png`.
+            segments: of the image.
             class_of: class 0..K-1 of each category id.
             name: what errors call the map.
 
         Raises:
             UserError: a segment's category is not in ``class_of``.
         """
-        segments = list(segments_info)
         try:
-            labels = [class_of[segment["category_id"]] for segment in segments]
+            labels = [class_of[segment.category_id] for segment in segments]
         except KeyError:
-            wrong = next(segment for segment in segments if segment.get("category_id") not in class_of)
+            wrong = next(segment for segment in segments if segment.category_id not in class_of)
             raise UserError(
-                f"{name}: segment {wrong.get('id')} has category_id {wrong.get('category_id')}, which is none of the "
+                f"{name}: segment {wrong.id} has category_id {wrong.category_id}, which is none of the "
                 f"{len(class_of)} categories of the classes"
             ) from None
         return cls(
             pixels,
-            np.array([segment["id"] for segment in segments], np.int64),
+            np.array([segment.id for segment in segments], np.int64),
             np.array(labels, np.int64),
-            np.array([segment.get("iscrowd", 0) == 1 for segment in segments], bool),
+            np.array([segment.iscrowd for segment in segments], bool),
             name=name,
         )
 

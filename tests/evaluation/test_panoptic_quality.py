@@ -3,6 +3,7 @@
 import tracemalloc
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import panoptic_scenes as scenes
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from panoptic_scenes import CATEGORIES, CATEGORY_IDS, CLASS_OF, THINGS, Scene, panopticapi_counts_of_scene
 
+from mmmaskformer.coco.panoptic_json import Segment
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation import PanopticCounts, PanopticMap, count_matches
 from mmmaskformer.evaluation.panoptic_quality import Overlaps, overlaps
@@ -22,10 +24,14 @@ def pairs(draw: st.DrawFn) -> Scene:
     return scenes.make_scene(lambda n: draw(st.integers(0, n - 1)))
 
 
+def as_segments(infos: list[dict]) -> list[Segment]:
+    return msgspec.convert(infos, list[Segment])
+
+
 def maps_of(scene: Scene) -> tuple[PanopticMap, PanopticMap]:
     return (
-        PanopticMap.from_segments_info(scene.prediction, scene.prediction_info, CLASS_OF, "prediction.png"),
-        PanopticMap.from_segments_info(scene.truth, scene.truth_info, CLASS_OF, "truth.png"),
+        PanopticMap.from_segments(scene.prediction, as_segments(scene.prediction_info), CLASS_OF, "prediction.png"),
+        PanopticMap.from_segments(scene.truth, as_segments(scene.truth_info), CLASS_OF, "truth.png"),
     )
 
 
@@ -243,7 +249,7 @@ def test_a_map_at_odds_with_its_segments_is_named(change: dict, message: str, wr
 
 def test_a_category_that_is_no_class_is_named_with_its_segment() -> None:
     with pytest.raises(UserError, match=r"a\.png: segment 5 has category_id 77, which is none of the 4 categories"):
-        PanopticMap.from_segments_info(np.array([[5]]), [{"id": 5, "category_id": 77}], CLASS_OF, "a.png")
+        PanopticMap.from_segments(np.array([[5]]), [Segment(5, 77)], CLASS_OF, "a.png")
 
 
 def test_a_label_of_a_semantic_map_that_is_no_class_is_an_error() -> None:
