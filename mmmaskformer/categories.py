@@ -26,7 +26,7 @@ def matches_by_name(kind: type) -> bool:
 
 
 def check_class_names(path: str, classes: Sequence[str], owner: str, needed: Sequence[str] | None = None) -> None:
-    """Compares class names with the categories of a file.
+    """Compare class names with the categories of a file.
 
     Args:
         path: COCO's json, of instances or panoptic. One without categories says nothing and passes.
@@ -95,7 +95,7 @@ def read_categories(path: str | os.PathLike) -> dict[int, str] | None:
 
 
 def _list_after_colon(content: mmap.mmap, start: int) -> list | None:
-    """The JSON list that is the value of a key which ends at ``start``."""
+    """Return the JSON list that is the value of a key which ends at ``start``."""
     size = 1 << 16
     while True:
         text = content[start : start + size].decode("utf-8", errors="ignore").lstrip()

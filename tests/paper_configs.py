@@ -45,6 +45,7 @@ RUNNING = [
 RUNNING_DETECTORS = [
     "maskformer-box-matching_r50_coco-panoptic.py",
     "maskformer-detr-postprocess_r50_coco-panoptic.py",
+    "maskformer-fast_efficientnet-lite0_pennfudan.py",
     "maskformer-fast_efficientnet-lite0_shapes-panoptic.py",
     "maskformer-fast_r50_coco-instance.py",
     "maskformer-fast_swin-l-in22k_coco-panoptic.py",

@@ -2,4 +2,11 @@ _base_ = [
     "../maskformer/maskformer_efficientnet-lite0_pennfudan.py",
     "../_base_/models/fast_head.py",
 ]
-model = dict(panoptic_head=_base_.fast_head)
+model = dict(
+    panoptic_head=dict(
+        _base_.fast_head,
+        # People look alike: what tells neighbors apart is where they are.
+        pixel_decoder=dict(type="mmmaskformer.PositionedPixelDecoder"),
+        pilots=dict(type="mmmaskformer.MaskPilots"),
+    ),
+)

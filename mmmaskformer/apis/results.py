@@ -13,9 +13,10 @@ import numpy as np
 from numpy import ndarray
 from pycocotools import mask as coco_mask
 
+from mmmaskformer.apis.arrays import as_picture
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.engine.hooks.label_maps import write_label_map
 from mmmaskformer.files import atomic_open
-from mmmaskformer.panoptic_png import write_panoptic_png
 from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, read_picture, write_png
 
 # What `save` adds to an image's name.
@@ -68,7 +69,7 @@ class SegmentationResult:
     def image(self) -> ndarray:
         """The image, (H, W, 3) uint8, RGB; a file is read again."""
         if isinstance(self.source, np.ndarray):
-            return np.ascontiguousarray(self.source[..., ::-1])
+            return as_picture(self.source)
         return read_picture(self.source, self.color_type)
 
     def overlay(self, opacity: float = 0.5, min_score: float = MIN_SCORE) -> ndarray:

@@ -33,6 +33,8 @@ class HeadSizes:
         boxes: whether it predicts boxes.
         scales: how many of the pixel decoder's maps a decoder with masked attention reads; 0 for the paper's decoder.
         pooled: whether queries are classified by the pixels under their masks too.
+        placed: whether the pixel decoder adds places.
+        pilots: whether it was trained with pilots.
     """
 
     kind: str
@@ -47,10 +49,12 @@ class HeadSizes:
     boxes: bool
     scales: int = 0
     pooled: bool = False
+    placed: bool = False
+    pilots: bool = False
 
 
 def find_head(state: Mapping[str, Tensor]) -> str:
-    """The head's name, "decode_head" or "panoptic_head".
+    """Return the head's name, "decode_head" or "panoptic_head".
 
     Raises:
         UserError: there is no head.
@@ -107,6 +111,8 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> HeadSizes:
         boxes=f"{head}.box_embed.layers.0.weight" in state,
         scales=scales,
         pooled=f"{head}.class_embed.pool.weight" in state,
+        placed=f"{head}.pixel_decoder.position_convs.0.weight" in state,
+        pilots=f"{head}.pilots.label_embed.weight" in state,
     )
 
 
@@ -145,7 +151,7 @@ class _Shapes(Mapping):
         return len(self._shapes)
 
     def matrix(self, key: str, dimensions: int = 2) -> tuple[int, ...]:
-        """The shape of a tensor that has at least so many dimensions.
+        """Return the shape of a tensor that has at least so many dimensions.
 
         Raises:
             UserError: it is missing, or it has fewer dimensions or no elements.

@@ -46,7 +46,7 @@ FAMILIES = {
 
 
 def from_classifier(state: Mapping[str, Tensor]) -> Conversion:
-    """A classifier's weights under the names of mmseg's and mmdet's backbone.
+    """Return a classifier's weights under the names of mmseg's and mmdet's backbone.
 
     Returns:
         Weights to name in ``init_cfg=dict(type="Pretrained", checkpoint=...)`` of the backbone.

@@ -86,7 +86,7 @@ class ConvertedModel:
 
 
 def to_ours(checkpoint: Checkpoint, options: ConversionOptions | None = None) -> ConvertedModel:
-    """The checkpoint as a model of ours with a config that fits.
+    """Return the checkpoint as a model of ours with a config that fits.
 
     Raises:
         UserError: it is of another model or not whole, or the options or the config disagree with it.
@@ -129,7 +129,7 @@ def to_ours(checkpoint: Checkpoint, options: ConversionOptions | None = None) ->
 
 
 def to_theirs(model: ConvertedModel, target: str) -> Conversion:
-    """The model under the names of ``target``, "detectron2" or "hf".
+    """Return the model under the names of ``target``, "detectron2" or "hf".
 
     Raises:
         UserError: a part that they have no place for.
@@ -137,6 +137,7 @@ def to_theirs(model: ConvertedModel, target: str) -> Conversion:
     for part, what in (
         ("query_feat.weight", "masked attention"),
         ("class_embed.pool.weight", "a class head that reads the pixels under a mask"),
+        ("pixel_decoder.position_convs.0.weight", "a pixel decoder that adds places"),
     ):
         if f"{model.head}.{part}" in model.weights:
             raise UserError(
@@ -148,7 +149,7 @@ def to_theirs(model: ConvertedModel, target: str) -> Conversion:
 
 
 def read_config(config: Config, head: str) -> ReleaseSettings:
-    """What shapes do not tell, from a config of our model."""
+    """Return what shapes do not tell, from a config of our model."""
     model = config.model
     part, pixels = model[head], model.get("data_preprocessor") or {}
     loss = (part.get("criterion") or {}).get("class_loss") or {}
@@ -163,7 +164,7 @@ def read_config(config: Config, head: str) -> ReleaseSettings:
 
 
 def _target_head(checkpoint: Checkpoint, format: str, options: ConversionOptions) -> str:
-    """The head's name in the result, which decides over the task."""
+    """Return the head's name in the result, which decides over the task."""
     if options.config is not None:
         model = options.config.get("model") or {}
         found = [head for head in HEADS if head in model]

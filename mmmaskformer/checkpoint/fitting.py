@@ -72,7 +72,7 @@ class _OnMeta(TorchFunctionMode):
 
 
 def meta_model(cfg: Config | Mapping[str, Any], most: float = math.inf) -> nn.Module:
-    """The config's model without memory.
+    """Return the config's model without memory.
 
     Args:
         cfg: the config.

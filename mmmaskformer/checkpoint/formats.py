@@ -64,7 +64,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """A checkpoint file (``.pkl``, ``.pth``, ``.safetensors``, whatever its name), or a folder from Hugging Face.
+    """Read a checkpoint file (``.pkl``, ``.pth``, ``.safetensors``, by its content), or a folder of Hugging Face.
 
     Raises:
         UserError: it is missing, cut off, refused, or holds no weights.
@@ -139,7 +139,7 @@ def _whose_head(path: Path, head: str, keys: list[str]) -> str:
 
 
 def as_tensor(value: Any) -> Tensor | None:
-    """The tensor of a tensor or a numeric array, else None."""
+    """Return the tensor of a tensor or a numeric array, else None."""
     if isinstance(value, Tensor):
         return value.detach()
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fiub":
@@ -148,7 +148,7 @@ def as_tensor(value: Any) -> Tensor | None:
 
 
 def read_file(path: Path) -> Any:
-    """The content of a file of any format.
+    """Return the content of a file of any format.
 
     Raises:
         UserError: it is empty, damaged or refused.
@@ -185,7 +185,7 @@ def _read_folder(folder: Path) -> Checkpoint:
 
 
 def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
-    """The weights that an index names, each from the shard that it says and from no other."""
+    """Return the weights that an index names, each from the shard that it says and from no other."""
     weights: dict[str, Tensor] = {}
     promised = read_index(folder / index)
     for name in sorted(set(promised.values())):
@@ -204,6 +204,6 @@ def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
 
 
 def _beside(path: Path, name: str) -> dict:
-    """A JSON file in the same folder; empty where there is none."""
+    """Read a JSON file in the same folder; the result is empty if there is none."""
     file = file_within(path.parent, name)
     return {} if file is None else read_json(file)

@@ -60,7 +60,7 @@ def is_torch_file(start: bytes) -> bool:
 
 
 def load_torch(file: str | os.PathLike | BinaryIO, map_location: MapLocation = None) -> Any:
-    """What ``torch.load`` returns, for files of plain data.
+    """Load what ``torch.load`` loads, for files of plain data.
 
     Args:
         file: a path, or an open file.
@@ -138,7 +138,7 @@ def _load_zip(file: BinaryIO, size: int, move: Callable) -> Any:
 
 
 def _members(file: BinaryIO) -> tuple[str, dict[str, _Member]]:
-    """The folder in the archive, and its members.
+    """Return the folder in the archive, and its members.
 
     Raises:
         Refused: members are compressed, lie outside the file or over one another, or have the same name.
@@ -214,7 +214,7 @@ def _load_legacy(file: BinaryIO, size: int, move: Callable) -> Any:
 
 
 def _parse_identity(identity: Any) -> tuple[StorageKind, str, str, int]:
-    """What a pickle says about a storage: kind, key, device, and how many bytes it has."""
+    """Return what a pickle says about a storage: kind, key, device, and how many bytes it has."""
     if type(identity) is not tuple or len(identity) != 5 or identity[0] != "storage":
         raise Refused("it asks for something else than storages, such as the modules of a network")
     _, kind, key, location, count = identity
@@ -240,7 +240,7 @@ def _fill(file: BinaryIO, untyped: torch.UntypedStorage, dtype: torch.dtype) -> 
 
 
 def _mover(map_location: MapLocation) -> Callable[[Any, str], Any]:
-    """What brings a storage to its device, in ``torch.load``'s four ways to say so."""
+    """Return what brings a storage to its device, in ``torch.load``'s four ways to say so."""
 
     def move(storage: torch.UntypedStorage, location: str) -> Any:
         if isinstance(map_location, Mapping):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -105,11 +105,24 @@ class MaskCriterion(BaseModule):
         """Weighted losses by name.
 
         The last layer's are ``loss_cls`` and the mask losses' names; layer i's carry the prefix ``d{i}.``, as mmdet's.
+        Those of pilots, which need no matching, carry ``pilot.`` before that.
 
         Raises:
             ValueError: box losses without predicted boxes or the reverse.
             FloatingPointError: a prediction is not finite.
         """
+        losses = self._losses(predictions, targets, self.assigner)
+        if predictions.pilots is not None:
+            own = self._losses(predictions.pilots.predictions, targets, predictions.pilots.match)
+            losses.update({f"pilot.{name}": value for name, value in own.items()})
+        return losses
+
+    def _losses(
+        self,
+        predictions: MaskPredictions,
+        targets: SegmentTargets,
+        match: Callable[[MaskPredictions, SegmentTargets], Tensor],
+    ) -> dict[str, Tensor]:
         if not self.deep_supervision:
             predictions = predictions.last_layer()
         if bool(len(self.box_losses)) != (predictions.boxes is not None):
@@ -121,7 +134,7 @@ class MaskCriterion(BaseModule):
         # Products of 256 terms leave fp16's range and costs must be finite, so nothing here is autocast.
         with without_autocast(predictions.mask_embeds):
             predictions = predictions.at_least_float32()
-            pairs = MatchedPairs.of(self.assigner(predictions, targets), targets)
+            pairs = MatchedPairs.of(match(predictions, targets), targets)
             labels = targets.labels.new_full(predictions.class_logits.shape[:3], self.num_classes)
             labels[pairs.index] = targets.labels[pairs.segments]
             by_name = {"loss_cls": self.class_loss(predictions.class_logits, labels)}
@@ -159,7 +172,7 @@ class MaskCriterion(BaseModule):
 def matched_mask_logits(predictions: MaskPredictions, pairs: MatchedPairs) -> Tensor:
     """Mask logits (P, h, w) of the matched pairs alone: gradients flow through about 9 of 100 masks an image."""
     embeds = predictions.mask_embeds[pairs.index].split(pairs.counts)
-    return torch.cat([predictions.masks_of(image, part) for image, part in enumerate(embeds)])
+    return predictions.pixels.masks_of_each([at_least_float32(part) for part in embeds])
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:

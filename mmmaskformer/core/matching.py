@@ -186,6 +186,8 @@ class HungarianAssigner:
         for chunk in embeds.split(PRODUCT_ROWS, dim=1):
             for logits in chunk.bmm(pixels).split(rows, dim=1):
                 chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
+            # A view of the whole product, which would otherwise be kept until the next one is there.
+            del logits
         return torch.cat(chunks, dim=1)
 
     def _warn_of_too_few(self, queries: int, targets: SegmentTargets) -> None:
@@ -272,7 +274,7 @@ class MatchedPairs:
         return self.layers, self.images, self.queries
 
     def sum_by_layer(self, values: Tensor) -> Tensor:
-        """Sums (L,) of the pairs' values (P,)."""
+        """Sum (L,) of the pairs' values (P,)."""
         table = values.new_zeros(self.size)
         table[self.segments, self.layers] = values
         return table.sum(0)

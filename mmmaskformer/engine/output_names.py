@@ -10,7 +10,7 @@ from typing import Any
 
 
 def innermost_datasets(dataset: Any) -> Iterator[Any]:
-    """The data sets inside ConcatDataset, RepeatDataset and other wrappers; a data set without a wrapper is itself.
+    """Yield the data sets inside ConcatDataset, RepeatDataset and other wrappers, or a data set without a wrapper.
 
     Wrappers answer for their first data set alone, or lack its attributes.
     """
@@ -94,7 +94,7 @@ def _image_names(dataset: Any) -> Iterator[tuple[str, str]]:
 
 
 def _image_folder(dataset: Any) -> str:
-    """The folder of a data set's images, by mmseg's name or mmdet's; empty where it has none."""
+    """Return the folder of a data set's images, by mmseg's name or mmdet's; empty where it has none."""
     prefix = getattr(dataset, "data_prefix", None) or {}
     return prefix.get("img_path") or prefix.get("img") or ""
 
@@ -111,20 +111,20 @@ def _stem(image: str) -> str:
 
 
 def _base(image: str, name: str) -> str:
-    """The folder that an image's name begins in."""
+    """Return the folder that an image's name begins in."""
     for _ in name.split("/"):
         image = os.path.dirname(image)
     return image
 
 
 def _folders(path: str) -> tuple[str, ...]:
-    """The parts of a path, without root and ``..``, so that none leads out of a folder that they are put below."""
+    """Return the parts of a path without root and ``..``, so that they stay inside the folder they are put in."""
     path = path.replace(":", "") if "://" in path else os.path.abspath(path)
     return tuple(part for part in path.split("/") if part.strip("."))
 
 
 def _clashing(names: Mapping[str, str], endings: Iterable[str]) -> list[str]:
-    """The images, in order, that would share a file with another."""
+    """Return the images, in order, that would share a file with another."""
     owners = defaultdict(set)
     for image, name in names.items():
         for ending in endings:

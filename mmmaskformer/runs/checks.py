@@ -51,7 +51,7 @@ def check_sizes(cfg: Config) -> None:
 
 
 def _expectation(name: str, number: float) -> str:
-    """What a number under this name must be and is not; empty where it is right."""
+    """Return what a number under this name must be and is not; empty where it is right."""
     if name in MINUS_ONE_MEANS_FREE and number == -1:
         return ""
     if name in MAY_BE_FACTORS and isinstance(number, float):
@@ -61,7 +61,7 @@ def _expectation(name: str, number: float) -> str:
 
 
 def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Looks for the folders and annotation files of data sets that are read from files.
+    """Look for the folders and annotation files of data sets that are read from files.
 
     Args:
         cfg: The config.
@@ -90,7 +90,7 @@ def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
 
 
 def check_categories(cfg: Mapping, dataloaders: Sequence[str]) -> None:
-    """Compares class names with the categories of COCO's files that are on this machine.
+    """Compare class names with the categories of COCO's files that are on this machine.
 
     This is about mmdet's CocoDataset, CocoPanopticDataset and those derived from them that match names in the same
     way, and about mmdet's two metrics of these formats. Our own data sets and metrics compare when they load.
@@ -144,7 +144,7 @@ def check_checkpoint_exists(path: str, option: str) -> None:
 
 
 def check_checkpoint_fits(model: nn.Module, path: str, *, whole: bool = True) -> None:
-    """Compares a checkpoint with a model by name and shape; MMEngine only logs a difference and goes on.
+    """Compare a checkpoint with a model by name and shape; MMEngine only logs a difference and goes on.
 
     Args:
         model: The model, unwrapped.

@@ -43,7 +43,7 @@ def use_amp(cfg: Config) -> None:
 
 
 def prepare_for_device(cfg: Config, launcher: str) -> None:
-    """Sets what a run with ``launcher`` needs on this machine; without GPUs also joins the process group.
+    """Set what a run with ``launcher`` needs on this machine; without GPUs, also join the process group.
 
     Args:
         cfg: The config, changed in place.
@@ -83,7 +83,7 @@ def prepare_for_device(cfg: Config, launcher: str) -> None:
 
 
 def use_tta(cfg: Config) -> None:
-    """Wraps the model for test-time augmentation.
+    """Wrap the model for test-time augmentation.
 
     Raises:
         UserError: The config has no ``tta_pipeline``, or its model gives out segments, which cannot be averaged.
@@ -112,7 +112,7 @@ def _puts_softmax_on_probabilities(tta_model: Mapping, heads: Sequence[Mapping])
 
 
 def bare_model(runner: Runner) -> nn.Module:
-    """The model without wrappers: what a checkpoint's names refer to."""
+    """Return the model without wrappers: what a checkpoint's names refer to."""
     model: Any = runner.model
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module

@@ -3,7 +3,14 @@
 import pytest
 from paper_configs import FAST, PATHS, built, config, head_of
 
-from mmmaskformer.core import LinearClassHead, MaskedAttentionDecoder, PooledClassHead, TransformerDecoder
+from mmmaskformer.core import (
+    LinearClassHead,
+    MaskedAttentionDecoder,
+    MaskPilots,
+    PooledClassHead,
+    PositionedPixelDecoder,
+    TransformerDecoder,
+)
 
 # The paper has no Cityscapes model with R50.
 PAIRS = [name for name in FAST if name != "maskformer-fast_r50_cityscapes.py"]
@@ -27,6 +34,12 @@ def test_a_fast_model_differs_in_decoder_class_head_and_weight_of_the_class_loss
     assert {type(loss).__name__: loss.loss_weight for loss in fast.criterion.mask_losses} == {
         type(loss).__name__: loss.loss_weight for loss in reference.criterion.mask_losses
     }
+
+
+def test_penn_fudan_tells_neighbors_apart_by_their_places_and_is_piloted() -> None:
+    head = head_of(built("maskformer-fast_efficientnet-lite0_pennfudan.py"))
+    assert isinstance(head.pixel_decoder, PositionedPixelDecoder)
+    assert isinstance(head.pilots, MaskPilots)
 
 
 def test_every_fast_config_stands_in_its_folder() -> None:

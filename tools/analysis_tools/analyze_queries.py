@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmmaskformer import runs
 from mmmaskformer.analysis.queries import QueryStatistics, mask_head, query_mask, query_statistics
-from mmmaskformer.apis.inferencer import class_names, find_device
+from mmmaskformer.apis.model_info import class_names, find_device
 from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.engine.output_names import color_type
 from mmmaskformer.errors import one_line_errors

@@ -38,7 +38,7 @@ class GroundTruthCheckHook(Hook):
         self._counts = {mode: LabelCounts() for mode in ("val", "test")}
 
     def before_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Compares the sizes of images and label maps, before any metric does."""
+        """Compare the sizes of images and label maps, before any metric does."""
         check_batch_sizes(data_batch)
 
     before_test_iter = before_val_iter
@@ -46,13 +46,13 @@ class GroundTruthCheckHook(Hook):
     def after_val_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
-        """Counts the labels of a batch."""
+        """Count the labels of a batch."""
         self._count("val", outputs)
 
     def after_test_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
-        """Counts the labels of a batch."""
+        """Count the labels of a batch."""
         self._count("test", outputs)
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
@@ -98,13 +98,13 @@ class LabelCounts:
         self.images = 0
 
     def add(self, labels: Tensor) -> None:
-        """Counts a map (..., H, W) of integers."""
+        """Count a map (..., H, W) of integers."""
         counts = torch.bincount(labels.flatten().long().clamp(-1, LARGEST) + 1).cpu()
         self.pixels.update({int(label) - 1: int(counts[label]) for label in counts.nonzero()})
         self.images += 1
 
     def of_all_ranks(self) -> LabelCounts:
-        """The sum over all ranks, which must all call this."""
+        """Return the sum over all ranks, which must all call this."""
         total = LabelCounts()
         for pixels, images in all_gather_object((self.pixels, self.images)):
             total.pixels.update(pixels)
@@ -174,7 +174,7 @@ def check_batch_sizes(data_batch: Any) -> None:
 
 
 def _flat(nested: Any) -> Iterator[Any]:
-    """What is inside lists; test-time augmentation has lists of lists."""
+    """Return what is inside lists; test-time augmentation has lists of lists."""
     if isinstance(nested, list | tuple):
         for item in nested:
             yield from _flat(item)

@@ -67,7 +67,7 @@ class LabelMapWriterHook(Hook):
 
 
 def file_labels(dataset: Any) -> ndarray:
-    """The number of each class in files for a data set's server, and that of void behind them, (K + 1,).
+    """Return the number of each class in files for a data set's server, and that of void behind them, (K + 1,).
 
     Args:
         dataset: of mmseg or mmdet, not wrapped.
@@ -101,7 +101,7 @@ def label_map(semantic: PixelData) -> np.ndarray:
 
 
 def write_label_map(labels: np.ndarray, path: str | os.PathLike) -> None:
-    """Writes a label map as a gray PNG, whole or not at all.
+    """Write a label map as a gray PNG, whole or not at all.
 
     Args:
         labels: (H, W), uint8 or uint16.
