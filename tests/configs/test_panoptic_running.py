@@ -19,6 +19,7 @@ from mmengine.registry import init_default_scope
 from panoptic_files import annotation
 from paper_configs import PATHS, RUNNING_DETECTORS, assert_a_step_trains, make_thin
 
+from mmmaskformer.coco.panoptic_json import read_panoptic_json
 from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
 from mmmaskformer.registry import DATASETS, MODELS
@@ -53,7 +54,8 @@ def write_panoptic(folder: Path, metainfo: dict) -> None:
     ]
     panoptic = dict(images=images, categories=categories, annotations=annotations)
     (folder / "panoptic.json").write_text(json.dumps(panoptic))
-    instances = instances_of_panoptic(panoptic, str(folder / "panoptic"), "panoptic.json")
+    path = str(folder / "panoptic.json")
+    instances = instances_of_panoptic(read_panoptic_json(path), str(folder / "panoptic"), path)
     (folder / "instances.json").write_text(json.dumps(instances))
 
 
