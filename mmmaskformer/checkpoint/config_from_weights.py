@@ -177,14 +177,6 @@ def _head(head: HeadSizes, settings: ReleaseSettings, num_things: int | None) ->
 def _criterion(settings: ReleaseSettings) -> dict[str, Any]:
     return dict(
         type="mmmaskformer.MaskCriterion",
-        assigner=dict(
-            type="mmmaskformer.HungarianAssigner",
-            costs=[
-                dict(type="mmmaskformer.ClassCost", weight=1.0),
-                dict(type="mmmaskformer.FocalCost", weight=settings.mask_weight),
-                dict(type="mmmaskformer.DiceCost", weight=settings.dice_weight),
-            ],
-        ),
         class_loss=dict(
             type="mmmaskformer.ClassificationLoss",
             no_object_weight=settings.no_object_weight,

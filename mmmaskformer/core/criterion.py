@@ -16,7 +16,7 @@ from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 from .boxes import BoxLoss, boxes_of_segments
 from .mask_losses import MaskLoss, mask_losses
-from .matching import MatchedPairs
+from .matching import HungarianAssigner, MatchedPairs
 
 
 @MODELS.register_module()
@@ -66,7 +66,8 @@ class MaskCriterion(BaseModule):
 
     Args:
         num_classes: K.
-        assigner: config of the matching; HungarianAssigner by default, FixedAssigner for MaskFormer-fixed.
+        assigner: config of the matching; HungarianAssigner by default, FixedAssigner for MaskFormer-fixed. A
+            HungarianAssigner without costs of its own takes those of the mask losses, with their weights.
         class_loss: config of the classification loss.
         mask_losses: configs of the mask losses; focal 20 and dice 1 by default. Add "loss_weight" to change a weight.
         box_losses: configs of losses of the matched boxes (Table 5), for a model that predicts boxes; none by default.
@@ -85,7 +86,6 @@ class MaskCriterion(BaseModule):
         super().__init__()
         self.num_classes = num_classes
         self.deep_supervision = deep_supervision
-        self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
         self.class_loss = MODELS.build(
             {"type": "mmmaskformer.ClassificationLoss", **(class_loss or {})},
             default_args=dict(num_classes=num_classes),
@@ -93,6 +93,11 @@ class MaskCriterion(BaseModule):
         mask_losses = mask_losses or [dict(type="mmmaskformer.FocalLoss"), dict(type="mmmaskformer.DiceLoss")]
         self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
         self.box_losses: Sequence[BoxLoss] = nn.ModuleList(MODELS.build(loss) for loss in box_losses)
+        self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
+        costs = [cost for loss in self.mask_losses if (cost := loss.matching_cost())]
+        # Losses that have no cost leave the paper's: by class alone, masks would be matched at random.
+        if costs and isinstance(self.assigner, HungarianAssigner) and self.assigner.follows_losses:
+            self.assigner.set_mask_costs(costs)
 
     # Each batch has another number of segments, which a compiler would compile for again and again.
     @torch.compiler.disable
