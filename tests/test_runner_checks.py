@@ -149,6 +149,7 @@ def test_a_test_run_is_refused_as_well(cfg: Config, tmp_path: Path) -> None:
 
 
 def test_a_metrics_file_of_things_alone_is_right(cfg: Config, files: Path, tmp_path: Path) -> None:
+    init_default_scope(cfg.default_scope)  # without it the metric's name says nothing
     things = annotations(files, tmp_path, categories=tiny_panoptic.CATEGORIES[:1])
     cfg.test_evaluator[1].ann_file = things
     check_categories(cfg, ["test_dataloader"])
