@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmmaskformer.panoptic_png import write_panoptic_png
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 
 CATEGORIES = [
     {"id": 7, "name": "person", "isthing": 1},

@@ -14,7 +14,7 @@ from mmengine.structures import InstanceData, PixelData
 from pycocotools import mask as coco_mask
 from torch import nn
 
-from mmmaskformer.panoptic_png import write_panoptic_png
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.runs import load_config, sync_dataset_meta
 
 THINGS, STUFF = ("square",), ("left", "right")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy import ndarray
 from pycocotools import mask as coco_mask
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.engine.hooks.label_maps import write_label_map
 from mmmaskformer.files import atomic_open
-from mmmaskformer.panoptic_png import write_panoptic_png
 from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, read_picture, write_png
 
 # What `save` adds to an image's name.

@@ -8,8 +8,8 @@ import numpy as np
 from mmengine import fileio
 from numpy import ndarray
 
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.errors import UserError
-from mmmaskformer.panoptic_png import read_panoptic_png
 
 LISTED = 5
 

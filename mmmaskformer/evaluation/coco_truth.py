@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mmengine import fileio
 
-from mmmaskformer.datasets.panoptic_json import labels_of_categories, read_panoptic_json
+from mmmaskformer.coco.panoptic_json import Image, Segment, check_stays_below, labels_of_categories, read_panoptic_json
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.engine.output_names import distinct_names
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.panoptic_quality import PanopticMap
-from mmmaskformer.panoptic_png import read_panoptic_png
 
 
 class CocoPanopticTruth:
@@ -46,9 +45,8 @@ class CocoPanopticTruth:
         content = read_panoptic_json(self.ann_file, backend_args)
         self._class_of = labels_of_categories(content, metainfo, self.ann_file)
         self.category_ids = list(self._class_of)
-        self._images = {image["id"]: image for image in content["images"]}
-        self._annotations = {annotation["image_id"]: annotation for annotation in content["annotations"]}
-        self._png_names = self._distinct_png_names()
+        self._annotations = {annotation.image_id: annotation for annotation in content.annotations}
+        self._png_names = self._distinct_png_names(content.images)
 
     def png_name(self, image_id: Any) -> str:
         """The PNG of an image: the true one's name, or where there is no truth the image's with another ending.
@@ -62,19 +60,15 @@ class CocoPanopticTruth:
             )
         return self._png_names[image_id]
 
-    def _distinct_png_names(self) -> dict[Any, str]:
+    def _distinct_png_names(self, images: Sequence[Image]) -> dict[Any, str]:
         """The PNG of each image, below the folder that it is read from or written to."""
-        true = {image_id: annotation["file_name"] for image_id, annotation in self._annotations.items()}
-        twice = [name for name, count in Counter(true.values()).items() if count > 1]
-        if twice:
-            raise UserError(f"{self.ann_file}: two annotations name the PNG {twice[0]}")
-        files = {image_id: image["file_name"] for image_id, image in self._images.items() if image_id not in true}
+        true = {image_id: annotation.file_name for image_id, annotation in self._annotations.items()}
+        files = {image.id: image.file_name for image in images if image.id not in true}
         distinct = distinct_names({file: os.path.splitext(file)[0] for file in files.values()})
-        names = true | {image_id: f"{distinct[file]}.png" for image_id, file in files.items()}
-        outside = [name for name in names.values() if os.path.isabs(name) or os.pardir in name.split("/")]
-        if outside:
-            raise UserError(f"{self.ann_file}: the file_name {outside[0]} leads out of the folder that it is below")
-        return names
+        names = {image_id: f"{distinct[file]}.png" for image_id, file in files.items()}
+        for name in names.values():
+            check_stays_below(self.ann_file, name)
+        return true | names
 
     def segments(self, image_id: Any) -> PanopticMap:
         """The true segments of an image.
@@ -90,8 +84,8 @@ class CocoPanopticTruth:
                 f"{self.ann_file} has no segments of the image with the id {image_id!r}; where only a server has the "
                 "truth, set the metric's format_only=True and out_dir"
             )
-        return PanopticMap.from_segments_info(
-            _read_png(path, self.backend_args), self._annotations[image_id]["segments_info"], self._class_of, path
+        return PanopticMap.from_segments(
+            _read_png(path, self.backend_args), self._annotations[image_id].segments_info, self._class_of, path
         )
 
 
@@ -122,16 +116,14 @@ def segments_of_sample(
         path = os.path.join(seg_prefix, os.path.basename(path))
     classes = range(len(things))
     segments = [
-        {
-            "id": segment["id"],
-            "category_id": segment["category"],
-            "iscrowd": int(segment["category"] in classes and things[segment["category"]] and not segment["is_thing"]),
-        }
+        Segment(
+            segment["id"],
+            segment["category"],
+            segment["category"] in classes and things[segment["category"]] and not segment["is_thing"],
+        )
         for segment in sample["segments_info"]
     ]
-    return PanopticMap.from_segments_info(
-        _read_png(path, backend_args), segments, dict(zip(classes, classes)), str(path)
-    )
+    return PanopticMap.from_segments(_read_png(path, backend_args), segments, dict(zip(classes, classes)), str(path))
 
 
 def _read_png(path: str, backend_args: dict | None) -> np.ndarray:

@@ -12,7 +12,8 @@ from mmengine.logging import print_log
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.coco_truth import CocoPanopticTruth, segments_of_sample
-from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, count_matches, ids_in
+from mmmaskformer.evaluation.overlaps import ids_in
+from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, count_matches
 from mmmaskformer.evaluation.submission import PanopticSubmission
 from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
 from mmmaskformer.registry import METRICS

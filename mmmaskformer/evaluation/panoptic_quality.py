@@ -1,4 +1,4 @@
-"""Panoptic quality (PQ): every image is one table of overlaps, and everything else is sums over it.
+"""Panoptic quality (PQ): every image is a list of pairs of segments that overlap; everything else is sums over it.
 
 PQ of a class is the sum of the IoUs of its matched segments over TP + FP/2 + FN/2. It is SQ (the mean IoU of matched
 segments) times RQ (an F1 score). Source: Kirillov et al., "Panoptic Segmentation", Sec. 4, with the rules for VOID and
@@ -20,14 +20,14 @@ Three things are decided otherwise than in panopticapi:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from mmmaskformer.coco.panoptic_json import Segment
 from mmmaskformer.errors import UserError
-
-GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, an odd number: a multiplier that spreads ids well
+from mmmaskformer.evaluation.overlaps import ids_in, look_up, run_starts, sum_pairs
 
 
 @dataclass(frozen=True)
@@ -51,34 +51,33 @@ class PanopticMap:
     name: str = "panoptic map"
 
     @classmethod
-    def from_segments_info(
-        cls, pixels: np.ndarray, segments_info: Iterable[Mapping], class_of: Mapping[int, int], name: str
+    def from_segments(
+        cls, pixels: np.ndarray, segments: Sequence[Segment], class_of: Mapping[int, int], name: str
     ) -> PanopticMap:
         """From COCO's panoptic format.
 
         Args:
-            pixels: (H, W) ids, 0 is VOID; see :func:`mmmaskformer.panoptic_png.read_panoptic_png`.
-            segments_info: ``id``, ``category_id`` and, if it is a crowd, ``iscrowd=1`` of each segment.
+            pixels: (H, W) ids, 0 is VOID; see :func:`mmmaskformer.coco.panoptic_png.read_panoptic_png`.
+            segments: of the image.
             class_of: class 0..K-1 of each category id.
             name: what errors call the map.
 
         Raises:
             UserError: a segment's category is not in ``class_of``.
         """
-        segments = list(segments_info)
         try:
-            labels = [class_of[segment["category_id"]] for segment in segments]
+            labels = [class_of[segment.category_id] for segment in segments]
         except KeyError:
-            wrong = next(segment for segment in segments if segment.get("category_id") not in class_of)
+            wrong = next(segment for segment in segments if segment.category_id not in class_of)
             raise UserError(
-                f"{name}: segment {wrong.get('id')} has category_id {wrong.get('category_id')}, which is none of the "
+                f"{name}: segment {wrong.id} has category_id {wrong.category_id}, which is none of the "
                 f"{len(class_of)} categories of the classes"
             ) from None
         return cls(
             pixels,
-            np.array([segment["id"] for segment in segments], np.int64),
+            np.array([segment.id for segment in segments], np.int64),
             np.array(labels, np.int64),
-            np.array([segment.get("iscrowd", 0) == 1 for segment in segments], bool),
+            np.array([segment.iscrowd for segment in segments], bool),
             name=name,
         )
 
@@ -102,7 +101,7 @@ class PanopticMap:
             what = f"is VOID's ({self.void})" if self.void in twice else "belongs to more than one segment"
             wrong = self.void if self.void in twice else int(twice[0])
             raise UserError(f"{self.name}: the segment id {wrong} {what}; every segment needs one of its own")
-        place = _look_up(known, pixels)
+        place = look_up(known, pixels)
         unknown = known.take(place) != pixels
         if unknown.any():
             raise UserError(
@@ -180,30 +179,65 @@ def count_matches(prediction: PanopticMap, truth: PanopticMap, num_classes: int)
         UserError: the maps differ in size; a map has ids that its segments lack or the other way round; a label is no
             class.
     """
-    overlap = overlaps(prediction, truth)
+    shared = overlaps(prediction, truth)
     _check_labels(prediction, num_classes)
     _check_labels(truth, num_classes)
     crowd = np.zeros(len(truth.ids), bool) if truth.crowd is None else truth.crowd
 
-    area, in_void, inside = overlap[1:].sum(1), overlap[1:, 0], overlap[1:, 1:]
-    same_class = prediction.labels[:, None] == truth.labels
-    iou = inside / ((area - in_void)[:, None] + overlap[:, 1:].sum(0) - inside)
-    matched = same_class & ~crowd & (iou > 0.5)
+    predicted, true, pixels = shared.of_one_class(prediction.labels, truth.labels)
+    area, in_void = shared.predicted_areas[1:], shared.in_true_void()
+    iou = pixels / ((area - in_void)[predicted] + shared.true_areas[1:][true] - pixels)
+    in_crowd = crowd[true]
+    matched = ~in_crowd & (iou > 0.5)
 
-    excused = in_void + (inside * (same_class & crowd)).sum(1)
-    false_positive = ~matched.any(1) & (excused <= 0.5 * area)
-    false_negative = ~matched.any(0) & ~crowd
+    excused = in_void + np.bincount(predicted[in_crowd], pixels[in_crowd], len(area))
+    is_found, is_missed = np.zeros(len(area), bool), ~crowd
+    is_found[predicted[matched]] = True
+    is_missed[true[matched]] = False
     columns = [
-        np.bincount(prediction.labels, (iou * matched).sum(1), num_classes),
-        np.bincount(prediction.labels, matched.any(1), num_classes),
-        np.bincount(prediction.labels, false_positive, num_classes),
-        np.bincount(truth.labels, false_negative, num_classes),
+        np.bincount(prediction.labels[predicted[matched]], iou[matched], num_classes),
+        np.bincount(prediction.labels[is_found], minlength=num_classes),
+        np.bincount(prediction.labels[~is_found & (excused <= 0.5 * area)], minlength=num_classes),
+        np.bincount(truth.labels[is_missed], minlength=num_classes),
     ]
     return PanopticCounts(np.stack(columns, 1))
 
 
-def overlaps(prediction: PanopticMap, truth: PanopticMap) -> np.ndarray:
-    """Pixels that each predicted shares with each true segment: (P+1, T+1) float64, row and column 0 are VOID.
+@dataclass(frozen=True)
+class Overlaps:
+    """The pixels that predicted and true segments share. Segments are numbered from 1, and 0 is VOID.
+
+    Attributes:
+        predicted: (N,) int64, the predicted segment of each pair that shares pixels.
+        true: (N,) int64, its true segment.
+        pixels: (N,) float64, how many pixels they share.
+        predicted_areas: (P+1,) float64, pixels of each predicted segment.
+        true_areas: (T+1,) float64, pixels of each true segment.
+    """
+
+    predicted: np.ndarray
+    true: np.ndarray
+    pixels: np.ndarray
+    predicted_areas: np.ndarray
+    true_areas: np.ndarray
+
+    def in_true_void(self) -> np.ndarray:
+        """(P,) float64, pixels of each predicted segment that are VOID in the truth."""
+        void = self.true == 0
+        return np.bincount(self.predicted[void], self.pixels[void], len(self.predicted_areas))[1:]
+
+    def of_one_class(
+        self, predicted_labels: np.ndarray, true_labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The pairs of segments with equal labels: predicted and true, numbered from 0, and their pixels."""
+        chosen = (self.predicted > 0) & (self.true > 0)
+        predicted, true, pixels = self.predicted[chosen] - 1, self.true[chosen] - 1, self.pixels[chosen]
+        chosen = predicted_labels[predicted] == true_labels[true]
+        return predicted[chosen], true[chosen], pixels[chosen]
+
+
+def overlaps(prediction: PanopticMap, truth: PanopticMap) -> Overlaps:
+    """What predicted and true segments share.
 
     A row of pixels crosses few segments, so the pair of ids is looked up once for every run of equal pairs; all that is
     done for every pixel is to compare it with its neighbor.
@@ -217,56 +251,15 @@ def overlaps(prediction: PanopticMap, truth: PanopticMap) -> np.ndarray:
         )
     predicted, true = prediction.pixels.reshape(-1), truth.pixels.reshape(-1)
     starts = run_starts(predicted, true)
-    lengths = np.diff(starts, append=len(true))
     rows = prediction.segment_of(predicted[starts].astype(np.int64))
     columns = truth.segment_of(true[starts].astype(np.int64))
     shape = len(prediction.ids) + 1, len(truth.ids) + 1
-    table = np.bincount(rows * shape[1] + columns, lengths, shape[0] * shape[1]).reshape(shape)
-    for side, areas in ((prediction, table.sum(1)), (truth, table.sum(0))):
-        if not areas[1:].all():
-            raise UserError(f"{side.name}: the segments {_some(side.ids[areas[1:] == 0])} have no pixel in the map")
-    return table
-
-
-def run_starts(*maps: np.ndarray) -> np.ndarray:
-    """Indices into maps (N,) where a pixel differs, in any of the maps, from the one before it; the first one does."""
-    size = len(maps[0])
-    starts = np.empty(-(-size // 8) * 8, bool)
-    starts[:1], starts[size:] = True, False
-    np.not_equal(maps[0][1:], maps[0][:-1], out=starts[1:size])
-    for pixels in maps[1:]:
-        starts[1:size] |= pixels[1:] != pixels[:-1]
-    # In two steps, first eight pixels at once: numpy's search slows down where few of very many are true.
-    eights = starts.view(np.uint64)
-    place = np.flatnonzero(eights != 0)
-    found = np.flatnonzero(eights.take(place).view(bool))
-    return (place << 3).take(found >> 3) + (found & 7)
-
-
-def ids_in(pixels: np.ndarray) -> np.ndarray:
-    """The different values of a map (H, W), int64, in rising order."""
-    flat = pixels.reshape(-1)
-    return np.unique(flat[run_starts(flat)]).astype(np.int64)
-
-
-def _look_up(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The place in ``known`` (S,) of each of ``values`` (N,), both int64; any place for a value that is not there.
-
-    A table without collisions, by multiplicative hashing: with as many slots as the square of S, more than every second
-    multiplier separates all of ``known``, and a value costs a product and a look into a table that fits into the cache.
-    """
-    bits, factor = 2 * len(known).bit_length(), GOLDEN
-    while len(np.unique(slots := _hash(known, factor, bits))) < len(known):
-        factor = factor * GOLDEN % 2**64
-    table = np.zeros(1 << bits, np.int64)
-    table[slots] = np.arange(len(known))
-    return table.take(_hash(values, factor, bits))
-
-
-def _hash(values: np.ndarray, factor: int, bits: int) -> np.ndarray:
-    slots = values.view(np.uint64) * np.uint64(factor)
-    slots >>= np.uint64(64 - bits)
-    return slots.view(np.int64)
+    rows, columns, pixels = sum_pairs(rows, columns, np.diff(starts, append=len(true)), shape)
+    areas = [np.bincount(places, pixels, size) for places, size in zip((rows, columns), shape)]
+    for side, area in zip((prediction, truth), areas):
+        if not area[1:].all():
+            raise UserError(f"{side.name}: the segments {_some(side.ids[area[1:] == 0])} have no pixel in the map")
+    return Overlaps(rows, columns, pixels, *areas)
 
 
 def _check_labels(segments: PanopticMap, num_classes: int) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.evaluation.panoptic_quality import PanopticMap
 from mmmaskformer.files import atomic_open
-from mmmaskformer.panoptic_png import write_panoptic_png
 
 
 class PanopticSubmission:

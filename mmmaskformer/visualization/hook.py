@@ -13,9 +13,9 @@ from mmengine import fileio
 from mmengine.hooks import Hook
 from numpy import ndarray
 
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.engine.hooks.label_maps import label_map
 from mmmaskformer.engine.output_names import OutputNames, color_type
-from mmmaskformer.panoptic_png import read_panoptic_png
 from mmmaskformer.registry import HOOKS
 
 from .colors import complete_palette

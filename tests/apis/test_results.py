@@ -8,7 +8,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from mmmaskformer.apis.results import SegmentationResult
-from mmmaskformer.panoptic_png import read_panoptic_png
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.visualization import Instances, Outputs, predicted_segments
 
 CLASSES = ["person", "grass"]

@@ -19,8 +19,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from paper_configs import ALL, PATHS, config, make_thin
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
-from mmmaskformer.panoptic_png import write_panoptic_png
 from mmmaskformer.registry import DATASETS, MODELS
 from mmmaskformer.runs.dataset_info import dataset_type
 

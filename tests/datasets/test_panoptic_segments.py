@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.datasets.panoptic_segments import read_segment_positions, segment_positions
 from mmmaskformer.errors import UserError
-from mmmaskformer.panoptic_png import write_panoptic_png
 
 
 @pytest.mark.parametrize("seed", range(5))

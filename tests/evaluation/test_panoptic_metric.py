@@ -16,9 +16,9 @@ from mmengine.logging import MMLogger
 from mmengine.structures import BaseDataElement, PixelData
 from panoptic_scenes import META, encode, random_scene, sample_of, write_truth
 
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation import PanopticQualityMetric
-from mmmaskformer.panoptic_png import read_panoptic_png
 
 SEEDS = [1, 2, 3, 4, 5]
 
@@ -223,7 +223,7 @@ def test_class_0_can_be_stuff_and_is_not_void(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
     scenes.write_panoptic_png(np.full((2, 2), 9), tmp_path / "t" / "a.png")
     annotation = {"image_id": 1, "file_name": "a.png", "segments_info": [{"id": 9, "category_id": 4}]}
-    images = [{"id": 1, "file_name": "a.jpg"}]
+    images = [{"id": 1, "file_name": "a.jpg", "height": 2, "width": 2}]
     content = {"images": images, "categories": categories, "annotations": [annotation]}
     (tmp_path / "t.json").write_text(json.dumps(content))
     sample = BaseDataElement(
@@ -236,7 +236,10 @@ def test_class_0_can_be_stuff_and_is_not_void(tmp_path: Path) -> None:
 
 def test_format_only_writes_predictions_for_images_without_truth(tmp_path: Path) -> None:
     scene = random_scene(5)
-    content = {"images": [{"id": 100, "file_name": "sub/a.jpg"}], "categories": scenes.CATEGORIES}
+    content = {
+        "images": [{"id": 100, "file_name": "sub/a.jpg", "height": 9, "width": 9}],
+        "categories": scenes.CATEGORIES,
+    }
     (tmp_path / "test-dev.json").write_text(json.dumps(content))
     options = dict(ann_file=str(tmp_path / "test-dev.json"), out_dir=str(tmp_path / "out"), format_only=True)
     assert evaluate([sample_of(scene, 100)], META, **options) == {}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmmaskformer.panoptic_png import read_panoptic_png
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.visualization import SegmentMap, predicted_segments, true_segments
 from mmmaskformer.visualization.text_labels import Label, draw_labels, place_labels
 
