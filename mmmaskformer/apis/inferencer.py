@@ -27,7 +27,8 @@ from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_f
 from mmmaskformer.runs.config import sync_dataset_meta
 from mmmaskformer.runs.dataset_info import dataset_classes, dataset_type, iterate_datasets
 from mmmaskformer.runs.stored_config import built_from, find_config
-from mmmaskformer.visualization import complete_palette, read_outputs
+from mmmaskformer.sample_results import prediction_of
+from mmmaskformer.visualization import complete_palette
 
 TRIED_SIZE = (64, 64, 3)
 ErrorHandler = Callable[[str, UserError], None]
@@ -98,7 +99,7 @@ class MaskFormerInferencer:
         stored = config is None and not trust_config
         with built_from(f"the config of {checkpoint}") if stored else nullcontext():
             self._from_file = Compose([loading, *steps])
-            self._color_type = loading.get("color_type", "color")
+            self._loading = {key: loading[key] for key in ("color_type", "backend_args") if key in loading}
             from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
             self._from_array = Compose([from_array, *steps])
             self.model = MODELS.build(cfg.model)
@@ -219,8 +220,8 @@ class MaskFormerInferencer:
     def _predict(self, batch: Sequence[tuple[Path | ndarray, str, dict]]) -> Iterator[SegmentationResult]:
         outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
-            found = read_outputs(output, len(self.classes))
-            yield SegmentationResult(found, self.classes, self.palette, image, name, self._color_type)
+            found = prediction_of(output, len(self.classes))
+            yield SegmentationResult(found, self.classes, self.palette, image, name, self._loading)
 
 
 def find_device(name: str | None) -> torch.device:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import colorsys
+from collections import Counter
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy import ndarray
 
@@ -13,7 +15,9 @@ VOID_COLOR = (0, 0, 0)
 GOLDEN_RATIO = 0.618033988749895
 SHADES_LIGHTNESS = (0.2, 0.85)  # a segment darker or lighter than that hides the photo below it
 SHADES_SPAN = 0.4  # of lightness, within one class
-SHADES_TURN = 0.08  # of the circle of hues, within one class
+SHADES_TURN = 0.2  # of the circle of hues, within one class
+CHOICES = 24  # shades of a class that a thing may have
+CLEAR = 25.0  # distance in CIE L*a*b* from which two colors side by side are told apart at a glance
 
 
 def distinct_palette(count: int) -> list[list[int]]:
@@ -101,9 +105,59 @@ def shades(color: Color, count: int) -> list[tuple[int, int, int]]:
         shade = darkest + SHADES_SPAN * ((place + index * GOLDEN_RATIO) % 1.0)
         turned = hue + SHADES_TURN * (index * 2**0.5 % 1.0 - 0.5)
         # A little color even in grays, whose shades would differ in lightness alone.
-        rgb = colorsys.hls_to_rgb(turned % 1.0, shade, max(saturation, 0.3))
+        rgb = colorsys.hls_to_rgb(turned % 1.0, shade, max(saturation, 0.4))
         result.append(tuple(round(255 * part) for part in rgb))
     return result[:count]
+
+
+def segment_colors(
+    labels: ndarray, boxes: ndarray, is_thing: ndarray, palette: Sequence[Color]
+) -> list[tuple[int, int, int]]:
+    """Chooses a color for each segment: stuff has its class's, things have shades of theirs.
+
+    Each thing takes the next shade of its class that is clearly unlike the colors of the segments it may touch.
+
+    Args:
+        labels: (S,) classes.
+        boxes: (S, 4) left, top, right and bottom edge in pixels; segments whose boxes touch are neighbors.
+        is_thing: (S,) bool.
+        palette: red, green and blue of every class, 0..255.
+
+    Returns:
+        S colors.
+    """
+    colors: list[tuple[int, int, int]] = [tuple(int(part) for part in palette[label]) for label in labels]
+    left, top, right, bottom = np.asarray(boxes).reshape(-1, 4).T
+    is_colored, seen = ~np.asarray(is_thing, bool), Counter()
+    for index in np.flatnonzero(is_thing).tolist():
+        label = int(labels[index])
+        touches = (left <= right[index]) & (left[index] <= right) & (top <= bottom[index]) & (top[index] <= bottom)
+        near = np.flatnonzero(touches & is_colored)
+        choices = shades(palette[label], seen[label] + CHOICES)[seen[label] :]
+        if len(near):
+            apart = color_distances(choices, [colors[other] for other in near]).min(1)
+            clear = np.flatnonzero(apart >= CLEAR)
+            colors[index] = choices[clear[0] if len(clear) else apart.argmax()]
+        else:
+            colors[index] = choices[0]
+        is_colored[index] = True
+        seen[label] += 1
+    return colors
+
+
+def color_distances(one: Sequence[Color], other: Sequence[Color]) -> ndarray:
+    """(n, m) distances in CIE L*a*b*, about as large as differences look, of each of n colors to each of m."""
+    one, other = (
+        cv2.cvtColor(np.array([colors], np.float32) / 255, cv2.COLOR_RGB2LAB)[0].astype(np.float64)
+        for colors in (one, other)
+    )
+    return np.linalg.norm(one[:, None] - other, axis=-1)
+
+
+def ink_on(color: Color) -> tuple[int, int, int]:
+    """Black or white, which of the two is more legible on a color."""
+    red, green, blue = color
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
 
 
 def is_void(labels: ndarray, num_classes: int) -> ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -44,7 +44,9 @@ def draw_overlay(
     Returns:
         (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
     """
-    picture = enlarge(blend(image, labels, palette, opacity), enlargement(labels.shape, MIN_SIDE))
+    check_size("label map", labels, image)
+    zoom = enlargement(labels.shape, MIN_SIDE)
+    picture = blend(enlarge(image, zoom), repeat(labels, zoom), palette, opacity)
     return with_legend(picture, legend_entries([labels], classes, palette, True, UNCOLORED_VOID), TEXT_SHARE)
 
 
@@ -88,7 +90,7 @@ def draw_panels(
     for name, labels in (("truth", truth), ("prediction", prediction)):
         check_size(name, labels, image)
     zoom = enlargement(truth.shape, MIN_SIDE)
-    panels = [enlarge(panel, zoom) for panel in (image, paint(truth, palette), paint(prediction, palette))]
+    panels = [enlarge(image, zoom), *(paint(repeat(labels, zoom), palette) for labels in (truth, prediction))]
     return side_by_side(panels, titles, legend_entries([truth, prediction], classes, palette))
 
 
@@ -121,20 +123,21 @@ def check_size(name: str, labels: ndarray, image: ndarray) -> None:
         raise ValueError(f"the {name} is {labels.shape} but the image is {image.shape[:2]}: (H, W) must agree")
 
 
-def read_picture(path: str | os.PathLike, color_type: str = "color") -> ndarray:
-    """An image file as a model sees it.
+def read_picture(path: str | os.PathLike, color_type: str = "color", backend_args: Mapping | None = None) -> ndarray:
+    """Reads an image file as a model sees it.
 
     Args:
         path: the file, which may be behind one of MMEngine's storage backends.
         color_type: of the transform that loads it for the model; decides on whether the photo's EXIF orientation
             turns it.
+        backend_args: of the storage backend.
 
     Returns:
         (H, W, 3) uint8, RGB.
     """
     flag = "color" if color_type in ("color", "grayscale") else "color_ignore_orientation"
     # MMCV changes the order of channels for "color" alone.
-    return np.ascontiguousarray(mmcv.imfrombytes(fileio.get(path), flag=flag)[..., ::-1])
+    return np.ascontiguousarray(mmcv.imfrombytes(fileio.get(path, backend_args), flag=flag)[..., ::-1])
 
 
 def write_png(picture: ndarray, path: str | os.PathLike) -> None:
@@ -158,12 +161,17 @@ def enlargement(shape: tuple[int, int], least: int) -> int:
     return -(-least // max(shape)) if max(shape) <= least // 2 else 1
 
 
-def enlarge(picture: ndarray, times: int) -> ndarray:
-    """Repeats every pixel ``times`` x ``times``."""
-    height, width = picture.shape[:2]
+def enlarge(image: ndarray, times: int) -> ndarray:
+    """A photo (H, W, 3) enlarged smoothly."""
+    height, width = image.shape[:2]
     if times == 1:
-        return picture
-    return cv2.resize(picture, (width * times, height * times), interpolation=cv2.INTER_NEAREST)
+        return image
+    return cv2.resize(image, (width * times, height * times), interpolation=cv2.INTER_CUBIC)
+
+
+def repeat(labels: ndarray, times: int) -> ndarray:
+    """A map (H, W) with each pixel ``times`` x ``times``."""
+    return labels if times == 1 else labels.repeat(times, 0).repeat(times, 1)
 
 
 def centered(picture: ndarray, width: int) -> ndarray:

@@ -72,7 +72,7 @@ def test_an_image_without_segments_or_png_is_named(ann_file: Path) -> None:
     with pytest.raises(UserError, match=r"truth\.json has no image with the id '100'; is it the ann_file"):
         truth.segments("100")
     (ann_file.parent / "truth" / "100.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"truth/100\.png"):
+    with pytest.raises(UserError, match=r"truth/100\.png"):
         truth.segments(100)
     (ann_file.parent / "truth" / "100.png").write_bytes(b"half a PNG")
     with pytest.raises(UserError, match=r"truth/100\.png cannot be decoded"):

@@ -54,6 +54,12 @@ def test_a_small_picture_is_enlarged_with_whole_pixels() -> None:
     assert (picture[:384:4, :384:4] == paint(labels, PALETTE)).all()
 
 
+def test_a_small_photo_is_enlarged_smoothly() -> None:
+    image = np.where(np.indices((96, 96)).sum(0)[..., None] % 2, 255, 0).astype(np.uint8).repeat(3, 2)
+    picture = draw_overlay(image, np.full((96, 96), 255), CLASSES, PALETTE)[:384]
+    assert len(np.unique(picture)) > 10
+
+
 def test_panels_stand_in_order_under_their_titles() -> None:
     image = np.full((400, 400, 3), 7, np.uint8)
     truth, prediction = np.zeros((400, 400), int), np.ones((400, 400), int)
@@ -101,7 +107,7 @@ def test_generated_colors_differ_and_repeat() -> None:
 
 def test_shapes_that_differ_are_named() -> None:
     image, labels = np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4), int)
-    with pytest.raises(ValueError, match=r"\(4, 5, 3\) and \(5, 4\)"):
+    with pytest.raises(ValueError, match=r"the label map is \(5, 4\) but the image is \(4, 5\)"):
         draw_overlay(image, labels, CLASSES, PALETTE)
     with pytest.raises(ValueError, match=r"the truth is \(5, 4\) but the image is \(4, 5\)"):
         draw_panels(image, labels, labels, CLASSES, PALETTE)
