@@ -138,6 +138,18 @@ def write_truth(folder: Path, scenes: Sequence[Scene]) -> Path:
     return path
 
 
+def write_predictions(folder: Path, scenes: Sequence[Scene]) -> Path:
+    """Writes ``panoptic.json`` and ``panoptic/``, the predictions for what :func:`write_truth` writes."""
+    annotations = []
+    for number, scene in enumerate(scenes, 100):
+        name = f"{number}.png"
+        annotations.append({"image_id": number, "file_name": name, "segments_info": scene.prediction_info})
+        write_panoptic_png(scene.prediction, folder / "panoptic" / name)
+    path = folder / "panoptic.json"
+    path.write_text(json.dumps({"annotations": annotations}))
+    return path
+
+
 def encode(pixels: np.ndarray, segments_info: Sequence[dict], class_of: dict[int, int]) -> torch.Tensor:
     """A map of ids (H, W) as mmdet's panoptic heads give it: (1, H, W), class + 1000 x instance, VOID = K."""
     encoded = np.full(pixels.shape, len(class_of), np.int64)
