@@ -59,6 +59,10 @@ class CocoPanopticTruth:
             )
         return self._png_names[image_id]
 
+    def png_path(self, image_id: Any) -> str:
+        """Where the true PNG of an image is read from."""
+        return os.path.join(self.seg_prefix, self.png_name(image_id))
+
     def _distinct_png_names(self, images: Sequence[Image]) -> dict[Any, str]:
         """The PNG of each image, below the folder that it is read from or written to."""
         true = {image_id: annotation.file_name for image_id, annotation in self._annotations.items()}
@@ -76,7 +80,7 @@ class CocoPanopticTruth:
             UserError: the JSON does not know the image or has no segments for it; a segment has a category that is no
                 class; the PNG is missing or broken.
         """
-        path = os.path.join(self.seg_prefix, self.png_name(image_id))
+        path = self.png_path(image_id)
         if image_id not in self._annotations:
             raise UserError(
                 f"{self.ann_file} has no segments of the image with the id {image_id!r}; where only a server has the "

@@ -96,7 +96,8 @@ class PanopticQualityMetric(BaseMetric):
             counts = annotation = None
             if not self.format_only:
                 truth = self._true_segments(sample)
-                counts = count_matches(prediction, truth, len(self.classes), (name, "its truth")).pack()
+                png = sample["seg_map_path"] if self.truth is None else self.truth.png_path(sample["img_id"])
+                counts = count_matches(prediction, truth, len(self.classes), (name, png)).pack()
             if self.submission is not None:
                 image_id = sample["img_id"]
                 annotation = self.submission.write_image(

@@ -17,6 +17,7 @@ SHADES_LIGHTNESS = (0.2, 0.85)  # a segment darker or lighter than that hides th
 SHADES_SPAN = 0.4  # of lightness, within one class
 SHADES_TURN = 0.2  # of the circle of hues, within one class
 CHOICES = 24  # shades of a class that a thing may have
+NEARBY = 0.2  # of a box's longer side: how far its neighbors may be
 CLEAR = 25.0  # distance in CIE L*a*b* from which two colors side by side are told apart at a glance
 
 
@@ -115,11 +116,11 @@ def segment_colors(
 ) -> list[tuple[int, int, int]]:
     """Chooses a color for each segment: stuff has its class's, things have shades of theirs.
 
-    Each thing takes the next shade of its class that is clearly unlike the colors of the segments it may touch.
+    Each thing takes the next shade of its class that is clearly unlike the colors of its neighbors.
 
     Args:
         labels: (S,) classes.
-        boxes: (S, 4) left, top, right and bottom edge in pixels; segments whose boxes touch are neighbors.
+        boxes: (S, 4) left, top, right and bottom edge in pixels; segments whose boxes nearly touch are neighbors.
         is_thing: (S,) bool.
         palette: red, green and blue of every class, 0..255.
 
@@ -127,7 +128,9 @@ def segment_colors(
         S colors.
     """
     colors: list[tuple[int, int, int]] = [tuple(int(part) for part in palette[label]) for label in labels]
-    left, top, right, bottom = np.asarray(boxes).reshape(-1, 4).T
+    left, top, right, bottom = np.asarray(boxes, np.float64).reshape(-1, 4).T
+    reach = NEARBY * np.maximum(right - left, bottom - top)
+    left, top, right, bottom = left - reach, top - reach, right + reach, bottom + reach
     is_colored, seen = ~np.asarray(is_thing, bool), Counter()
     for index in np.flatnonzero(is_thing).tolist():
         label = int(labels[index])

@@ -20,6 +20,7 @@ from .legend import PAPER, UNCOLORED_VOID, LegendEntry, draw_legend, draw_title,
 
 MIN_SIDE = 384  # the longer one of a panel, in pixels: below it names of classes do not fit
 MIN_TEXT = 13
+GALLERY_TEXT = 15
 # Of the longer side: what stays legible once a large picture is shown whole on a screen.
 TEXT_SHARE = 1 / 45
 TEXT_SHARE_OF_PANELS = 1 / 80
@@ -115,6 +116,31 @@ def side_by_side(panels: Sequence[ndarray], titles: Sequence[str], entries: Sequ
         row += [gap, column] if row else [column]
     picture = np.concatenate(row, axis=1)
     return np.concatenate([picture, draw_legend(entries, picture.shape[1], size)])
+
+
+def gallery(panels: Sequence[tuple[str, ndarray]], columns: int, width: int) -> ndarray:
+    """Titled pictures of any shapes in full lines: as many in each as evenly as can be, those of a line equally high.
+
+    Args:
+        panels: title and picture (H, W, 3) uint8, RGB.
+        columns: most panels of a line.
+        width: of a panel in a line of ``columns``.
+
+    Returns:
+        (H', W', 3) uint8, RGB.
+    """
+    count, total = len(panels), min(columns, len(panels)) * width
+    lines, parts = -(-count // columns), []
+    for number in range(lines):
+        line = panels[number * count // lines : (number + 1) * count // lines]
+        aspects = np.cumsum([0, *(panel.shape[1] / panel.shape[0] for _, panel in line)])
+        edges, height = np.rint(total * aspects / aspects[-1]).astype(int), max(1, round(total / aspects[-1]))
+        row = []
+        for (title, panel), left, right in zip(line, edges, edges[1:]):
+            small = cv2.resize(panel, (int(right - left), height), interpolation=cv2.INTER_AREA)
+            row.append(np.concatenate([draw_title(title, int(right - left), GALLERY_TEXT), small]))
+        parts.append(np.concatenate(row, axis=1))
+    return np.concatenate(parts)
 
 
 def check_size(name: str, labels: ndarray, image: ndarray) -> None:

@@ -62,7 +62,7 @@ def draw_segments(
     picture[cv2.dilate(edges, np.ones((thickness, thickness), np.uint8)) > 0] = WHITE
     if isinstance(found, Instances):
         for color, (left, top, right, bottom) in zip(colors, (zoom * found.boxes).round().astype(int).tolist()):
-            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), color, thickness)
+            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), color, 2 * thickness)
     size = max(MIN_TEXT, round(max(picture.shape) * NAME_SHARE))
     return draw_labels(picture, place_labels(seen, classes, zoom, size), colors, size)
 
@@ -165,7 +165,7 @@ def panel_entries(
 
     def text(label: int) -> str:
         things = true[label] or found[label]
-        return f"{classes[label]} ×{true[label]} | ×{found[label]}" if things else classes[label]
+        return f"{classes[label]}: {true[label]} true, {found[label]} found" if things else classes[label]
 
     areas = class_areas(truth) + class_areas(prediction)
     return at_most([LegendEntry(tuple(palette[label]), text(label)) for label, _ in areas.most_common()])

@@ -13,6 +13,7 @@ from mmmaskformer.visualization import (
     write_png,
 )
 from mmmaskformer.visualization.legend import draw_legend, font, percent, shorten
+from mmmaskformer.visualization.pictures import gallery
 
 CLASSES = ("road", "sky", "a name so long that it does not fit into any legend of a small picture")
 PALETTE = [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
@@ -103,6 +104,16 @@ def test_generated_colors_differ_and_repeat() -> None:
     palette = distinct_palette(60)
     assert palette == distinct_palette(60)
     assert len({tuple(color) for color in palette}) == 60
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 7])
+def test_a_gallery_has_no_empty_paper(count: int) -> None:
+    shapes = [(40, 90), (60, 30), (50, 50)]
+    panels = [(f"panel {index}", np.full((*shapes[index % 3], 3), 9, np.uint8)) for index in range(count)]
+    picture = gallery(panels, 3, 80)
+    assert picture.shape[1] == min(count, 3) * 80
+    is_title = (picture == 255).all(-1).mean(1) > 0.4
+    assert (picture[~is_title] == 9).all() and is_title.sum() < 30 * -(-count // 3)
 
 
 def test_shapes_that_differ_are_named() -> None:

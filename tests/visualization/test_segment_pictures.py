@@ -57,7 +57,7 @@ def test_the_legend_of_panels_counts_the_things_of_truth_and_prediction() -> Non
         dict(id=3, category=0, is_thing=False),
     ]
     texts = [e.text for e in panel_entries(true_segments(ids, info, THINGS), scene(), CLASSES, PALETTE)]
-    assert set(texts) == {"grass", "sky", "person ×1 | ×2"}
+    assert set(texts) == {"grass", "sky", "person: 1 true, 2 found"}
     assert segment_entries(true_segments(ids, info, THINGS), CLASSES, PALETTE)[1].text == "person ×1 (crowd)"
 
 
