@@ -1,4 +1,4 @@
-"""From label maps to colors."""
+"""Colors of classes and segments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy import ndarray
 
 Color = Sequence[int]
-VOID_COLOR = (0, 0, 0)
 GOLDEN_RATIO = 0.618033988749895
 SHADES_LIGHTNESS = (0.2, 0.85)  # a segment darker or lighter than that hides the photo below it
 SHADES_SPAN = 0.4  # of lightness, within one class
@@ -45,43 +44,27 @@ def complete_palette(palette: Sequence[Color] | None, count: int) -> list[list[i
     return [[int(part) for part in color] for color in palette[:count]]
 
 
-def paint(labels: ndarray, palette: Sequence[Color]) -> ndarray:
-    """Colors a label map.
-
-    Args:
-        labels: (H, W) integers; a label outside the palette is void.
-        palette: red, green and blue of every class, 0..255.
-
-    Returns:
-        (H, W, 3) uint8, RGB; void is black.
-    """
-    table = np.array([*palette, VOID_COLOR], dtype=np.uint8).reshape(-1, 3)
-    return table[np.where(is_void(labels, len(palette)), len(palette), labels)]
-
-
-def blend(image: ndarray, labels: ndarray, palette: Sequence[Color], opacity: float) -> ndarray:
-    """Lays the colors of a label map over an image; void stays as it is.
+def blend(image: ndarray, ids: ndarray, colors: Sequence[Color], opacity: float) -> ndarray:
+    """Lays the colors of segments over an image; void stays as it is.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        labels: (H, W) integers.
-        palette: red, green and blue of every class, 0..255.
+        ids: (H, W) integers, segments numbered 1..S; 0 is void.
+        colors: red, green and blue of every segment, 0..255.
         opacity: 0 shows the image alone, 1 the colors alone.
 
     Returns:
         (H, W, 3) uint8, RGB.
     """
-    if image.shape != (*labels.shape, 3):
-        raise ValueError(f"an image (H, W, 3) and its label map (H, W) differ: {image.shape} and {labels.shape}")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity={opacity} must lie between 0 and 1")
+    table = np.array([(0, 0, 0), *colors], np.float32) * opacity
+    share = np.array([0, *[opacity] * len(colors)], np.float32)[:, None]
     blended = np.empty_like(image)
     # By strips: the float temporaries of a 20-megapixel image are half a gigabyte.
     for start in range(0, len(image), 256):
         rows = slice(start, start + 256)
-        share = np.where(is_void(labels[rows], len(palette)), 0.0, opacity).astype(np.float32)[..., None]
-        mixed = image[rows] * (1 - share) + paint(labels[rows], palette) * share
-        blended[rows] = np.rint(mixed)
+        blended[rows] = np.rint(image[rows] * (1 - share[ids[rows]]) + table[ids[rows]])
     return blended
 
 
@@ -161,8 +144,3 @@ def ink_on(color: Color) -> tuple[int, int, int]:
     """Black or white, which of the two is more legible on a color."""
     red, green, blue = color
     return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
-
-
-def is_void(labels: ndarray, num_classes: int) -> ndarray:
-    """(H, W) bool, True where the label is no class."""
-    return (labels < 0) | (labels >= num_classes)

@@ -15,40 +15,13 @@ from PIL import Image
 
 from mmmaskformer.files import atomic_open
 
-from .colors import Color, blend, paint
-from .legend import PAPER, UNCOLORED_VOID, LegendEntry, draw_legend, draw_title, legend_entries
+from .legend import PAPER, LegendEntry, draw_legend, draw_title
 
 MIN_SIDE = 384  # the longer one of a panel, in pixels: below it names of classes do not fit
 MIN_TEXT = 13
 GALLERY_TEXT = 15
 # Of the longer side: what stays legible once a large picture is shown whole on a screen.
-TEXT_SHARE = 1 / 45
 TEXT_SHARE_OF_PANELS = 1 / 80
-
-
-def draw_overlay(
-    image: ndarray,
-    labels: ndarray,
-    classes: Sequence[str],
-    palette: Sequence[Color],
-    opacity: float = 0.5,
-) -> ndarray:
-    """The classes' colors over the image, and below it a legend of the classes present with their shares.
-
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        labels: (H, W) integers; a label that is no class is void and is left uncolored.
-        classes: name of every class.
-        palette: red, green and blue of every class, 0..255.
-        opacity: 0 shows the image alone, 1 the colors alone.
-
-    Returns:
-        (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
-    """
-    check_size("label map", labels, image)
-    zoom = enlargement(labels.shape, MIN_SIDE)
-    picture = blend(enlarge(image, zoom), repeat(labels, zoom), palette, opacity)
-    return with_legend(picture, legend_entries([labels], classes, palette, True, UNCOLORED_VOID), TEXT_SHARE)
 
 
 def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: float) -> ndarray:
@@ -65,34 +38,6 @@ def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: fl
     size = max(MIN_TEXT, round(max(picture.shape) * text_share))
     width = max(picture.shape[1], MIN_SIDE)
     return np.concatenate([centered(picture, width), draw_legend(entries, width, size)])
-
-
-def draw_panels(
-    image: ndarray,
-    truth: ndarray,
-    prediction: ndarray,
-    classes: Sequence[str],
-    palette: Sequence[Color],
-    titles: Sequence[str] = ("image", "truth", "prediction"),
-) -> ndarray:
-    """Image, ground truth and prediction side by side under titles, with one legend for both label maps.
-
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        truth: (H, W) integers; a label that is no class is void, drawn in black.
-        prediction: (H, W) integers.
-        classes: name of every class.
-        palette: red, green and blue of every class, 0..255.
-        titles: of the three panels.
-
-    Returns:
-        (H', W', 3) uint8, RGB.
-    """
-    for name, labels in (("truth", truth), ("prediction", prediction)):
-        check_size(name, labels, image)
-    zoom = enlargement(truth.shape, MIN_SIDE)
-    panels = [enlarge(image, zoom), *(paint(repeat(labels, zoom), palette) for labels in (truth, prediction))]
-    return side_by_side(panels, titles, legend_entries([truth, prediction], classes, palette))
 
 
 def side_by_side(panels: Sequence[ndarray], titles: Sequence[str], entries: Sequence[LegendEntry]) -> ndarray:

@@ -54,7 +54,7 @@ def draw_segments(
     check_size("map of segments", seen.ids, image)
     colors = segment_colors(seen.labels, found.boxes, seen.is_thing, palette)
     ids = repeat(seen.ids, zoom)
-    picture = blend(enlarge(image, zoom), ids - 1, colors, opacity)
+    picture = blend(enlarge(image, zoom), ids, colors, opacity)
     edges = np.zeros(ids.shape, np.uint8)
     edges[:, 1:] |= ids[:, 1:] != ids[:, :-1]
     edges[1:] |= ids[1:] != ids[:-1]
@@ -67,7 +67,7 @@ def draw_segments(
     return draw_labels(picture, place_labels(seen, classes, zoom, size), colors, size)
 
 
-def draw_segment_overlay(
+def draw_overlay(
     image: ndarray,
     found: SegmentMap | Instances,
     classes: Sequence[str],
@@ -92,11 +92,10 @@ def draw_segment_overlay(
     """
     zoom = enlargement(image.shape[:2], MIN_SIDE)
     picture = draw_segments(image, found, classes, palette, opacity, zoom)
-    entries = segment_entries(found, classes, palette) + notes(note)
-    return with_legend(picture, entries, LEGEND_SHARE)
+    return with_legend(picture, legend_entries([found], classes, palette, note), LEGEND_SHARE)
 
 
-def draw_segment_panels(
+def draw_panels(
     image: ndarray,
     truth: SegmentMap | Instances,
     prediction: SegmentMap | Instances,
@@ -119,66 +118,42 @@ def draw_segment_panels(
     """
     zoom = enlargement(image.shape[:2], MIN_SIDE_OF_PANELS)
     painted = (draw_segments(image, found, classes, palette, PANEL_OPACITY, zoom) for found in (truth, prediction))
-    entries = panel_entries(truth, prediction, classes, palette) + notes(note)
+    entries = legend_entries([truth, prediction], classes, palette, note)
     return side_by_side([enlarge(image, zoom), *painted], ("image", "truth", "prediction"), entries)
 
 
-def notes(text: str) -> list[LegendEntry]:
-    """The legend's line for a text, if there is any."""
-    return [LegendEntry(None, text)] if text else []
-
-
-def segment_entries(
-    found: SegmentMap | Instances, classes: Sequence[str], palette: Sequence[Color]
+def legend_entries(
+    shown: Sequence[SegmentMap | Instances], classes: Sequence[str], palette: Sequence[Color], note: str = ""
 ) -> list[LegendEntry]:
-    """A legend of one picture: the number of each class's things, the share of stuff; the largest class first.
+    """Lists the classes of one picture, or of truth and prediction, the largest first.
 
     Args:
-        found: the segments; the share of void is the last line, if there is any between segments that do not overlap.
+        shown: the segments. Of things their number is told, of one picture's stuff its share; void comes last.
         classes: name of every class.
         palette: red, green and blue of every class, 0..255.
+        note: a last line.
     """
-    counts, areas = count_things(found), class_areas(found)
-    total = None if isinstance(found, Instances) else found.ids.size
-    crowds = set() if total is None else set(found.labels[found.crowds].tolist())
+    counts = [Counter((f.labels if isinstance(f, Instances) else f.labels[f.is_thing]).tolist()) for f in shown]
+    areas, crowds, pixels, covered = Counter[int](), set[int](), 0, 0
+    for found in shown:
+        for label, area in zip(found.labels.tolist(), found.areas.tolist()):
+            areas[label] += area
+        if isinstance(found, SegmentMap):
+            crowds.update(found.labels[found.crowds].tolist())
+            pixels, covered = pixels + found.ids.size, covered + int(found.areas.sum())
 
     def text(label: int) -> str:
-        things = f" ×{counts[label]}" if counts[label] else ""
+        name = classes[label]
+        if len(shown) == 2 and any(count[label] for count in counts):
+            return f"{name}: {counts[0][label]} true, {counts[1][label]} found"
+        things = f" ×{counts[0][label]}" if counts[0][label] else ""
         crowd = " (crowd)" if label in crowds else ""
-        share = "" if things or crowd else f" {percent(areas[label] / total)}"
-        return classes[label] + things + crowd + share
+        share = "" if things or crowd or len(shown) == 2 else f" {percent(areas[label] / pixels)}"
+        return name + things + crowd + share
 
-    entries = [LegendEntry(tuple(palette[label]), text(label)) for label, _ in areas.most_common()]
-    empty = 0 if total is None else 1 - areas.total() / total
-    last = LegendEntry(UNCOLORED_VOID.color, f"{UNCOLORED_VOID.text} {percent(empty)}")
-    return at_most(entries, [last] if empty else [])
-
-
-def panel_entries(
-    truth: SegmentMap | Instances,
-    prediction: SegmentMap | Instances,
-    classes: Sequence[str],
-    palette: Sequence[Color],
-) -> list[LegendEntry]:
-    """A legend of two pictures: the classes of both, and of things how many are there and how many were found."""
-    true, found = count_things(truth), count_things(prediction)
-
-    def text(label: int) -> str:
-        things = true[label] or found[label]
-        return f"{classes[label]}: {true[label]} true, {found[label]} found" if things else classes[label]
-
-    areas = class_areas(truth) + class_areas(prediction)
-    return at_most([LegendEntry(tuple(palette[label]), text(label)) for label, _ in areas.most_common()])
-
-
-def count_things(found: SegmentMap | Instances) -> Counter[int]:
-    """How many things there are of each class."""
-    return Counter((found.labels if isinstance(found, Instances) else found.labels[found.is_thing]).tolist())
-
-
-def class_areas(found: SegmentMap | Instances) -> Counter[int]:
-    """Pixels of each class; those of overlapping instances count for each."""
-    areas: Counter[int] = Counter()
-    for label, area in zip(found.labels.tolist(), found.areas.tolist()):
-        areas[label] += area
-    return areas
+    entries = [LegendEntry(tuple(palette[label]), text(label)) for label, area in areas.most_common() if area]
+    last = []
+    if covered < pixels:
+        share = f" {percent(1 - covered / pixels)}" if len(shown) == 1 else ""
+        last = [LegendEntry(UNCOLORED_VOID.color, UNCOLORED_VOID.text + share)]
+    return at_most(entries, last) + ([LegendEntry(None, note)] if note else [])

@@ -16,11 +16,11 @@ from numpy import ndarray
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import VISUALIZERS
 from mmmaskformer.sample_results import prediction_of, truth_of
-from mmmaskformer.segments import ImageSegmentation, Instances
+from mmmaskformer.segments import ImageSegmentation, Instances, SegmentMap
 
 from .colors import Color, complete_palette
-from .pictures import draw_overlay, draw_panels, write_png
-from .segment_pictures import draw_segment_overlay, draw_segment_panels
+from .pictures import write_png
+from .segment_pictures import draw_overlay, draw_panels
 
 MIN_SCORE = 0.5  # of an instance to be drawn: a model gives out its hundred best guesses
 ENDINGS = {"semantic": "", "panoptic": "_panoptic", "instance": "_instances"}
@@ -51,25 +51,30 @@ def draw_segmentation(
     Yields:
         ``"panoptic"``, ``"instance"`` or ``"semantic"``, and the picture, (H', W', 3) uint8, RGB.
     """
-    truth = truth or ImageSegmentation()
-    for kind, predicted, true, note in (
-        ("panoptic", found.panoptic, truth.panoptic, ""),
-        ("instance", found.instances, truth.instances, None),
+    for (kind, predicted), (_, true) in zip(
+        _maps(found, len(classes)), _maps(truth or ImageSegmentation(), len(classes))
     ):
         if predicted is None:
             continue
+        note = ""
         if isinstance(predicted, Instances):
             note = _threshold_note(predicted, min_score, classes)
             predicted = predicted.above(min_score)
         if true is None:
-            yield kind, draw_segment_overlay(image, predicted, classes, palette, opacity, note)
+            yield kind, draw_overlay(image, predicted, classes, palette, opacity, note)
         else:
-            yield kind, draw_segment_panels(image, true, predicted, classes, palette, note)
-    if found.labels is not None:
-        if truth.labels is None:
-            yield "semantic", draw_overlay(image, found.labels, classes, palette, opacity)
-        else:
-            yield "semantic", draw_panels(image, truth.labels, found.labels, classes, palette)
+            yield kind, draw_panels(image, true, predicted, classes, palette, note)
+
+
+def _maps(found: ImageSegmentation, num_classes: int) -> Iterator[tuple[str, SegmentMap | Instances | None]]:
+    """Each kind of result as segments; the classes of a label map are its segments."""
+    yield "panoptic", found.panoptic
+    yield "instance", found.instances
+    if found.labels is None:
+        yield "semantic", None
+    else:
+        labels = range(num_classes)
+        yield "semantic", SegmentMap.from_values(found.labels, labels, labels, [False] * num_classes, void=-1)
 
 
 def _threshold_note(instances: Instances, min_score: float, classes: Sequence[str]) -> str:

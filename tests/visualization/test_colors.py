@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmmaskformer.visualization import complete_palette, distinct_palette, shades
-from mmmaskformer.visualization.colors import CLEAR, color_distances, segment_colors
+from mmmaskformer.visualization.colors import CLEAR, blend, color_distances, segment_colors
 
 CLASS_COLORS = [(220, 20, 60), (0, 0, 70), (182, 182, 255), (0, 0, 0), (255, 255, 255), (96, 96, 96)]
 
@@ -32,6 +32,22 @@ def test_shades_keep_the_hue_of_the_class() -> None:
     hue = colorsys.rgb_to_hls(0.0, 0.8, 0.2)[0]
     for red, green, blue in shades((0, 204, 51), 30):
         assert abs(colorsys.rgb_to_hls(red / 255, green / 255, blue / 255)[0] - hue) < 0.11
+
+
+def test_generated_colors_differ_and_repeat() -> None:
+    palette = distinct_palette(60)
+    assert palette == distinct_palette(60)
+    assert len({tuple(color) for color in palette}) == 60
+
+
+def test_colors_mix_with_the_image_and_void_stays_as_it_is() -> None:
+    image = np.full((600, 4, 3), 100, np.uint8)
+    ids = np.zeros((600, 4), int)
+    ids[:300] = 1
+    mixed = blend(image, ids, [(255, 0, 0)], 0.5)
+    assert mixed[299, 0].tolist() == [178, 50, 50] and mixed[300, 0].tolist() == [100, 100, 100]
+    with pytest.raises(ValueError, match=r"opacity=1\.5 must lie between 0 and 1"):
+        blend(image, ids, [(255, 0, 0)], 1.5)
 
 
 def test_a_palette_that_is_too_short_or_missing_is_replaced() -> None:

@@ -106,7 +106,7 @@ def test_a_visualization_hook_of_mmseg_draws_image_truth_and_prediction(tmp_path
     hook._visualizer = built
     hook.after_val_iter(type("Runner", (), dict(iter=7)), 0, {}, [sample(SegDataSample, tmp_path)])
     ((key, picture),) = recorded(built).items()
-    assert key == ("val_a.png", 7) and picture.shape[1] > 3 * 384
+    assert key == ("val_a.png", 7) and picture.shape[1] > 3 * 640
     assert (tmp_path / "vis_data" / "vis_image" / "val_a.png_7.png").is_file()
 
 

@@ -167,7 +167,7 @@ def draw_queries(
             probability = query_mask(model, pseudo_collate([sample]), query, image.shape[:2]).cpu().numpy()
             label = int(statistics.labels[index][query])
             title = f"query {query}: {classes[label]} {statistics.scores[index][query]:.2f}"
-            picture = blend(image, np.where(probability > 0.5, label, -1), palette, 0.6)
+            picture = blend(image, (probability > 0.5).astype(int), [palette[label]], 0.6)
             picture[probability <= 0.5] = OUTSIDE * picture[probability <= 0.5]  # a mask of water's color on water
             panels.append((title, picture))
     return gallery(panels, most, PANEL)
