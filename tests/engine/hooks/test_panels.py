@@ -48,7 +48,7 @@ def test_a_detectors_run_draws_all_that_it_predicts(trained_detector: Path, tmp_
 
 
 def test_the_instances_that_a_data_set_lists_have_their_masks(tmp_path: Path) -> None:
-    root = tiny_panoptic.make_dataset(tmp_path / "data")
+    root = tiny_panoptic.make_dataset(tmp_path / "data", images=1)
     meta = dict(classes=tiny_panoptic.THINGS)
     files = dict(ann_file=str(root / "instances.json"), data_prefix=dict(img=str(root / "images")))
     dataset = DATASETS.build(dict(type="mmdet.CocoDataset", metainfo=meta, test_mode=True, **files))
