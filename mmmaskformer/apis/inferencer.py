@@ -39,7 +39,7 @@ from mmmaskformer.foreign.metainfo import read_dataset_meta
 from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.runs.config import sync_dataset_meta
 from mmmaskformer.runs.stored_config import built_from, find_config
-from mmmaskformer.visualization import read_outputs
+from mmmaskformer.sample_results import prediction_of
 
 TRIED_SIZE = (64, 64)
 DEEP_COLOR_TYPES = ("unchanged", "anydepth")  # files are read with their own bits
@@ -111,7 +111,7 @@ class MaskFormerInferencer:
         stored = config is None and not trust_config
         with built_from(f"the config of {checkpoint}") if stored else nullcontext():
             self._from_file = Compose([loading, *steps])
-            self._color_type = loading.get("color_type", "color")
+            self._loading = {key: loading[key] for key in ("color_type", "backend_args") if key in loading}
             from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
             self._from_array = Compose([from_array, *steps])
             self.model = MODELS.build(cfg.model)
@@ -196,7 +196,7 @@ class MaskFormerInferencer:
         channel_order: str = "bgr",
         leave_out: str | os.PathLike | None = None,
     ) -> list[ListedImage]:
-        return list_images(inputs, leave_out, channel_order, self._color_type, self._numbers)
+        return list_images(inputs, leave_out, channel_order, self._loading.get("color_type", "color"), self._numbers)
 
     def visualize(self, image: ImageSource, opacity: float = 0.5) -> ndarray:
         """A picture of one image's result, (H', W', 3) uint8, RGB; see :meth:`SegmentationResult.overlay`."""
@@ -244,7 +244,7 @@ class MaskFormerInferencer:
         """
         more = dict(seg_fields=[], reduce_zero_label=False)
         if isinstance(image, ImageInMemory):
-            eight_bits = self._color_type not in DEEP_COLOR_TYPES
+            eight_bits = self._loading.get("color_type") not in DEEP_COLOR_TYPES
             pixels = fit_model(image.pixels, model_channels(self.model), eight_bits, image.stem)
             return self._from_array(dict(img=pixels, img_path=image.stem, **more))
         check_is_file(image)
@@ -265,8 +265,8 @@ class MaskFormerInferencer:
         with self._lock, changed_test_cfg(self.model, options):
             outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
-            found = read_outputs(output, len(self.classes))
+            found = prediction_of(output, len(self.classes))
             if "object_mask_thr" in options and found.instances is not None:
                 found = replace(found, instances=found.instances.above(options["object_mask_thr"]))
             source = image.pixels if isinstance(image, ImageInMemory) else image
-            yield SegmentationResult(found, self.classes, self.palette, source, name, self._color_type)
+            yield SegmentationResult(found, self.classes, self.palette, source, name, self._loading)
