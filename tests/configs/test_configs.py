@@ -17,6 +17,8 @@ from paper_configs import (
     DATA_SECTIONS,
     DETECTORS,
     REPRODUCED,
+    RUNNING,
+    RUNNING_DETECTORS,
     SCHEDULE_SECTIONS,
     SEGMENTORS,
     assert_shared,
@@ -25,6 +27,7 @@ from paper_configs import (
     config,
     head_of,
     learning_rates,
+    parts,
     schedule_of,
     trained_parameters,
     transform,
@@ -154,6 +157,11 @@ def test_models_have_as_many_parameters_as_the_releases_and_none_is_missing(rele
     more = {f"maskformer-{kind}_r50_ade20k.py": 50 * 256 for kind in ("fixed", "bipartite")}  # queries
     expected = {name: release_parameters[releases[name]] + more.get(name, 0) for name in releases.keys() - missing}
     assert {name: trained_parameters(built(name)) for name in expected} == expected
+
+
+def test_the_configs_that_train_have_every_part_that_a_config_has() -> None:
+    running = set().union(*(parts(name) for name in RUNNING + RUNNING_DETECTORS))
+    assert {name: parts(name) - running for name in ALL if not parts(name) <= running} == {}
 
 
 def test_fixed_and_bipartite_matching_are_compared_at_150_queries() -> None:
