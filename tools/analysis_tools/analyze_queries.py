@@ -141,6 +141,7 @@ def plot_unique_classes(statistics: QueryStatistics, path: Path) -> None:
     right.set(title="how often a query fires", xlabel="queries, sorted", ylabel="share of images", ylim=(0, 1))
     for axes in (left, right):
         axes.set_xlim(0.5, len(ranks) + 0.5)
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=axes is left))
     with atomic_open(path) as file:
         figure.savefig(file, format="png", dpi=130)
@@ -166,11 +167,18 @@ def draw_queries(
             image = mmcv.imresize(image, (PANEL, round(PANEL * image.shape[0] / image.shape[1])))
             probability = query_mask(model, pseudo_collate([sample]), query, image.shape[:2]).cpu().numpy()
             label = int(statistics.labels[index][query])
-            picture = blend(image, np.where(probability > 0.5, label, -1), palette, 0.6)
+            picture = highlighted(image, probability > 0.5, palette[label])
             title = f"{classes[label]} {statistics.scores[index][query]:.2f}"
             panels.append(np.concatenate([draw_title(title, PANEL, 15), picture]))
         rows.append((f"query {query}", panels))
     return stack_rows(rows, most)
+
+
+def highlighted(image: np.ndarray, mask: np.ndarray, color: Sequence[int]) -> np.ndarray:
+    """The mask (H, W) in its class's color on a pale gray image: a color alone may be that of the picture."""
+    pale = 255 - (255 - image.mean(-1, keepdims=True)) / 3
+    picture = np.where(mask[..., None], image, pale).astype(np.uint8)
+    return blend(picture, np.where(mask, 0, -1), [color], 0.6)
 
 
 def stack_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], columns: int) -> np.ndarray:
