@@ -141,6 +141,7 @@ def plot_unique_classes(statistics: QueryStatistics, path: Path) -> None:
     right.set(title="how often a query fires", xlabel="queries, sorted", ylabel="share of images", ylim=(0, 1))
     for axes in (left, right):
         axes.set_xlim(0.5, len(ranks) + 0.5)
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=axes is left))
     with atomic_open(path) as file:
         figure.savefig(file, format="png", dpi=130)
