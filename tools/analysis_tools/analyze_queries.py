@@ -31,6 +31,7 @@ from mmmaskformer.visualization import read_picture, write_png
 from mmmaskformer.visualization.colors import blend
 from mmmaskformer.visualization.legend import draw_title
 from mmmaskformer.visualization.pictures import centered
+from mmmaskformer.zoo import find_checkpoint
 
 matplotlib.use("Agg")
 PANEL = 260  # width of a picture of one query in one image, in pixels
@@ -60,6 +61,7 @@ def main() -> None:
     MMLogger.get_instance("mmengine", log_level="WARNING")
     cfg = runs.load_config(args.config, args.cfg_options)
     runs.check_output_folders(cfg, {"--out-dir": args.out_dir})
+    args.checkpoint = find_checkpoint(args.checkpoint)
     runs.check_checkpoint_exists(args.checkpoint, "checkpoint")
     runs.check_sizes(cfg)
     runs.check_data_paths(cfg, ["test_dataloader"])
