@@ -33,7 +33,7 @@ def fetch(model: ReleasedModel) -> tuple[Path, str]:
         UserError: it cannot be fetched, or is another file than the published one.
     """
     path = stored_file(model)
-    say(f"{model.name}: weights of the paper's release, license {LICENSE}")
+    say_license(model)
     if path.is_file():
         try:
             return path, _check(path, model)
@@ -52,6 +52,11 @@ def fetch(model: ReleasedModel) -> tuple[Path, str]:
     except OSError as error:
         raise cannot_write(error) from error
     return path, digest
+
+
+def say_license(model: ReleasedModel) -> None:
+    """Prints what the weights may be used for."""
+    say(f"{model.name}: weights of the paper's release, license {LICENSE}")
 
 
 def _bring(model: ReleasedModel, path: Path, part: Path) -> None:

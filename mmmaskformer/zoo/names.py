@@ -99,10 +99,10 @@ def _named(name: str) -> ReleasedModel | hub.HubModel | None:
     Raises:
         UserError: it can only be the name of a model, and there are no weights of it.
     """
+    if name in released_models() and not os.path.isfile(name):  # a folder of results may have a config's name
+        return released_models()[name]
     if "://" in name or os.path.exists(name) or name.endswith(SUFFIXES):
         return None
-    if name in released_models():
-        return released_models()[name]
     owner, slash, _ = name.partition("/")
     if slash:
         return None if os.path.isdir(owner) else hub.hub_model(name)
@@ -165,7 +165,10 @@ def _local(path: Path) -> Path:
         if target.is_file():
             return target
         say(f"converting {path} to {target}")
-        return convert(path, target, _published(path))
+        model = _published(path)
+        if model:
+            fetching.say_license(model)
+        return convert(path, target, model)
 
 
 def _published(path: Path) -> ReleasedModel | None:
