@@ -91,8 +91,8 @@ class MaskFormerInferencer:
             config, checkpoint = find_model(config, checkpoint)
             if checkpoint is None:
                 raise UserError(
-                    "no checkpoint given: give a file, or the name of a model with published weights in place of config "
-                    "and checkpoint; for a model with random weights say random_weights=True"
+                    "no checkpoint given; give a file or, in place of config and checkpoint, the name of a model with "
+                    "published weights; for a model with random weights say random_weights=True"
                 )
         if checkpoint is not None:
             checkpoint = os.fspath(checkpoint)
