@@ -103,7 +103,10 @@ class MaskFormerInferencer:
         if not random_weights:
             config, checkpoint = find_model(config, checkpoint)
             if checkpoint is None:
-                raise UserError("no checkpoint given; for a model with random weights say random_weights=True")
+                raise UserError(
+                    "no checkpoint given; give a file or, in place of config and checkpoint, the name of a model with "
+                    "published weights; for a model with random weights say random_weights=True"
+                )
         if checkpoint is not None:
             checkpoint = os.fspath(checkpoint)
             check_checkpoint_exists(checkpoint, "checkpoint")

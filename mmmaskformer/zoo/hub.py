@@ -18,6 +18,7 @@ from mmmaskformer.checkpoint.formats import FOLDER_FILES, SHARDS
 from mmmaskformer.checkpoint.hf_config import CONFIG, PREPROCESSOR
 from mmmaskformer.checkpoint.hf_folders import read_index
 from mmmaskformer.errors import UserError, printable
+from mmmaskformer.files import atomic_open
 
 from .addresses import MIRROR_VARIABLE, check_address, mirror
 from .cache import cache_folder, file_sums, read_record, record, say
@@ -107,6 +108,8 @@ def fetch(model: HubModel, commit: str) -> tuple[Path, str]:
         paths |= _get(model, commit, shards, siblings)
     sums = {name: file_sums(path, "sha256")[0] for name, path in paths.items()}
     record(_record(model, commit), sums)
+    with atomic_open(_note(model), "w", encoding="utf-8") as file:
+        file.write(f"{commit}\n")
     return paths[CONFIG].parent, digest(sums)
 
 
@@ -153,13 +156,10 @@ def _info(model: HubModel, revision: str | None) -> Any:
 
 
 def _cached_commit(model: HubModel) -> str | None:
-    """The newest commit of the revision in Hugging Face's cache, if it was recorded here."""
-    try:
-        folder = huggingface_hub.snapshot_download(model.repo, revision=model.revision, local_files_only=True)
-    except Exception:  # errors of several kinds: not there
-        return None
-    commit = Path(folder).name
-    return commit if recorded_sum(model, commit) else None
+    """The commit that was fetched last for the revision, if its files were recorded."""
+    note = _note(model)
+    commit = note.read_text(encoding="utf-8").strip() if note.is_file() else ""
+    return commit if COMMIT.fullmatch(commit) and recorded_sum(model, commit) else None
 
 
 def _say_license(model: HubModel, info: Any) -> None:
@@ -184,6 +184,12 @@ def _record(model: HubModel, commit: str) -> Path:
     return cache_folder() / "hub" / f"{model.label}-{commit}.sha256"
 
 
+def _note(model: HubModel) -> Path:
+    """Where the last commit of the revision is noted, for use without a network."""
+    revision = (model.revision or "main").replace("/", "--")
+    return cache_folder() / "hub" / f"{model.label}@{revision}"
+
+
 @contextmanager
 def _one_line(model: HubModel) -> Iterator[None]:
     """Follows no redirect to http in the block, and turns errors into one line.
@@ -196,9 +202,8 @@ def _one_line(model: HubModel) -> Iterator[None]:
         check_address(str(request.url), endpoint)
 
     endpoint = _endpoint() or huggingface_hub.constants.ENDPOINT
-    client = huggingface_hub.get_session()
-    hooks = client.event_hooks
-    client.event_hooks = {**hooks, "request": [*hooks.get("request", ()), check]}
+    hooks = huggingface_hub.get_session().event_hooks["request"]  # of its one client
+    hooks.append(check)
     try:
         yield
     except UserError:
@@ -219,4 +224,4 @@ def _one_line(model: HubModel) -> Iterator[None]:
             f"folder that has them in {model.repo}"
         ) from error
     finally:
-        client.event_hooks = hooks
+        hooks.remove(check)

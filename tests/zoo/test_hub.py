@@ -102,6 +102,7 @@ def test_a_fetched_model_needs_no_network_and_no_second_conversion(
     with pytest.raises(UserError, match="owner/other is no model on the hub, or a private one"):
         find_checkpoint("owner/other")
     monkeypatch.setenv("MMMASKFORMER_MIRROR", "http://127.0.0.1:9")
+    assert find_checkpoint(REPO) == converted
     with pytest.raises(UserError, match=r"owner/other: cannot be fetched: .*; without a network, copy its config.json"):
         find_checkpoint("owner/other")
 
