@@ -13,7 +13,7 @@ from mmengine.registry import MODELS as ROOT
 from torch import Tensor, nn
 
 from mmmaskformer.core import MaskedAttentionDecoder, MaskTransformer, masked_attention
-from mmmaskformer.core.masked_attention import hidden_pixels
+from mmmaskformer.core.masked_attention import MaskedCrossAttention, hidden_pixels
 from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
 
@@ -306,3 +306,18 @@ def test_every_parameter_is_trained_however_few_layers_there_are(layers: int) ->
 def test_a_pixel_decoder_without_maps_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"MaskedAttentionDecoder reads 3 maps .* FPNPixelDecoder has 1 .*num_scales"):
         MaskTransformer([8, 16], 5, channels=32, transformer_decoder=dict(type="mmmaskformer.MaskedAttentionDecoder"))
+
+
+def test_keys_and_values_are_not_kept_for_the_backward_pass() -> None:
+    attention = MaskedCrossAttention(16, 2, 0.0, batch_first=True)
+    queries, memory, positions = (
+        torch.randn(2, 3, 16),
+        torch.randn(2, 50, 16, requires_grad=True),
+        torch.randn(1, 50, 16),
+    )
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        attended = attention(queries, memory, positions, torch.randn(16), torch.zeros(2, 3, 50, dtype=torch.bool))
+    assert not [x.shape for x in kept if 50 in x.shape]
+    attended.sum().backward()
+    assert memory.grad.abs().max() > 0
