@@ -39,7 +39,8 @@ from mmmaskformer.foreign.metainfo import read_dataset_meta
 from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.runs.config import sync_dataset_meta
 from mmmaskformer.runs.stored_config import built_from, find_config
-from mmmaskformer.visualization import read_outputs
+from mmmaskformer.sample_results import prediction_of
+from mmmaskformer.zoo import find_model
 
 TRIED_SIZE = (64, 64)
 DEEP_COLOR_TYPES = ("unchanged", "anydepth")  # files are read with their own bits
@@ -56,8 +57,10 @@ class MaskFormerInferencer:
     Args:
         config: a config file, which is a program that runs, or a config that :func:`mmmaskformer.runs.load_config`
             read. None for the config that the checkpoint holds, which is read as data
-            (:mod:`mmmaskformer.foreign.configs`).
-        checkpoint: the weights. None is accepted only with ``random_weights``.
+            (:mod:`mmmaskformer.foreign.configs`). Without a checkpoint, the name of a model with published weights:
+            whatever :func:`mmmaskformer.zoo.find_checkpoint` takes.
+        checkpoint: the weights: a file, or the name of a model with published weights. None is accepted with such a
+            name as ``config``, and with ``random_weights``.
         device: for instance ``"cuda:0"`` or ``"cpu"``; by default a GPU where there is one.
         outputs: some of ``"panoptic"``, ``"instance"`` and ``"semantic"``; by default what ``test_cfg`` says.
         cfg_options: overrides of the config, dotted keys and values.
@@ -79,6 +82,8 @@ class MaskFormerInferencer:
         >>> inferencer = MaskFormerInferencer("maskformer_efficientnet-lite0_shapes", "latest.pth")
         >>> inferencer("street.jpg").labels.shape
         (360, 480)
+        >>> inferencer = MaskFormerInferencer("maskformer_r50_ade20k")  # the paper's weights
+        >>> inferencer = MaskFormerInferencer("facebook/maskformer-swin-tiny-coco")  # of Hugging Face's hub
         >>> inferencer = MaskFormerInferencer(checkpoint="r50.pth")  # a panoptic model with a config in its meta
         >>> inferencer("street.jpg").panoptic.segments[0].score
         0.97
@@ -95,8 +100,13 @@ class MaskFormerInferencer:
         random_weights: bool = False,
         trust_config: bool = False,
     ) -> None:
-        if checkpoint is None and not random_weights:
-            raise UserError("no checkpoint given; for a model with random weights say random_weights=True")
+        if not random_weights:
+            config, checkpoint = find_model(config, checkpoint)
+            if checkpoint is None:
+                raise UserError(
+                    "no checkpoint given; give a file or, in place of config and checkpoint, the name of a model with "
+                    "published weights; for a model with random weights say random_weights=True"
+                )
         if checkpoint is not None:
             checkpoint = os.fspath(checkpoint)
             check_checkpoint_exists(checkpoint, "checkpoint")
@@ -111,7 +121,7 @@ class MaskFormerInferencer:
         stored = config is None and not trust_config
         with built_from(f"the config of {checkpoint}") if stored else nullcontext():
             self._from_file = Compose([loading, *steps])
-            self._color_type = loading.get("color_type", "color")
+            self._loading = {key: loading[key] for key in ("color_type", "backend_args") if key in loading}
             from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
             self._from_array = Compose([from_array, *steps])
             self.model = MODELS.build(cfg.model)
@@ -196,7 +206,7 @@ class MaskFormerInferencer:
         channel_order: str = "bgr",
         leave_out: str | os.PathLike | None = None,
     ) -> list[ListedImage]:
-        return list_images(inputs, leave_out, channel_order, self._color_type, self._numbers)
+        return list_images(inputs, leave_out, channel_order, self._loading.get("color_type", "color"), self._numbers)
 
     def visualize(self, image: ImageSource, opacity: float = 0.5) -> ndarray:
         """A picture of one image's result, (H', W', 3) uint8, RGB; see :meth:`SegmentationResult.overlay`."""
@@ -244,7 +254,7 @@ class MaskFormerInferencer:
         """
         more = dict(seg_fields=[], reduce_zero_label=False)
         if isinstance(image, ImageInMemory):
-            eight_bits = self._color_type not in DEEP_COLOR_TYPES
+            eight_bits = self._loading.get("color_type") not in DEEP_COLOR_TYPES
             pixels = fit_model(image.pixels, model_channels(self.model), eight_bits, image.stem)
             return self._from_array(dict(img=pixels, img_path=image.stem, **more))
         check_is_file(image)
@@ -265,8 +275,8 @@ class MaskFormerInferencer:
         with self._lock, changed_test_cfg(self.model, options):
             outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
-            found = read_outputs(output, len(self.classes))
+            found = prediction_of(output, len(self.classes))
             if "object_mask_thr" in options and found.instances is not None:
                 found = replace(found, instances=found.instances.above(options["object_mask_thr"]))
             source = image.pixels if isinstance(image, ImageInMemory) else image
-            yield SegmentationResult(found, self.classes, self.palette, source, name, self._color_type)
+            yield SegmentationResult(found, self.classes, self.palette, source, name, self._loading)

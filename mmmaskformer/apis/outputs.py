@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import METRICS
+from mmengine.registry import METRICS, VISUALIZERS, Registry
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import class_in_config
@@ -57,7 +57,15 @@ def outputs_of(outputs: str | Sequence[str], has_segments: bool, has_labels: boo
 
 
 def draw_predictions(cfg: Config, show_dir: str) -> None:
-    """Makes a test run draw image | truth | prediction of every image into ``show_dir``."""
+    """Makes a test run draw image | truth | prediction of every image into ``show_dir``.
+
+    Another visualizer than :class:`mmmaskformer.visualization.SegmentationVisualizer` is replaced by it, with the same
+    backends.
+    """
+    visualizer = cfg.get("visualizer") or {}
+    if "SegmentationVisualizer" not in _class_names(VISUALIZERS, visualizer):
+        kept = {key: visualizer[key] for key in ("name", "vis_backends", "save_dir") if key in visualizer}
+        cfg.visualizer = dict(type="mmmaskformer.SegmentationVisualizer", **kept)
     _add_hook(cfg, dict(type="mmmaskformer.PanelWriterHook", out_dir=show_dir))
 
 
@@ -85,7 +93,7 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
         writes = True
     evaluators = cfg.get("test_evaluator") or []
     for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        kinds = _class_names(metric)
+        kinds = _class_names(METRICS, metric)
         if "PanopticQualityMetric" in kinds:
             metric.out_dir = out_dir
         elif "CocoMetric" in kinds:
@@ -103,9 +111,9 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
         )
 
 
-def _class_names(metric: ConfigDict) -> set[str]:
-    """Names of a metric's class and of those it is made from; none where no registry knows it."""
-    return {base.__name__ for base in getattr(class_in_config(METRICS, metric), "__mro__", ())}
+def _class_names(registry: Registry, config: ConfigDict) -> set[str]:
+    """Names of the class that a config names and of those it is made from; none where no registry knows it."""
+    return {base.__name__ for base in getattr(class_in_config(registry, config), "__mro__", ())}
 
 
 def _add_hook(cfg: Config, hook: dict) -> None:

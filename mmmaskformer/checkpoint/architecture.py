@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 
 # Blocks of the four stages -> depth, for both kinds of blocks.
 BASIC_DEPTHS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
@@ -127,10 +127,9 @@ def describe_backbone(state: Mapping[str, Tensor], prefix: str = "backbone.") ->
         return _describe_swin(shapes)
     if "layer1.0.conv1.weight" in shapes:
         return _describe_resnet(shapes)
-    some = ", ".join(list(shapes)[:3])
     raise UserError(
-        f"a config can be made for ResNet and SwinTransformer alone, and the backbone holds {some}: give the model's "
-        "config with --config"
+        "a config can be made for ResNet and SwinTransformer alone, and the backbone holds "
+        f"{listed(shapes, 3)}: give the model's config with --config"
     )
 
 

@@ -14,7 +14,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mmmaskformer import labels
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.foreign import values
 from mmmaskformer.foreign.metainfo import read_dataset_meta
 
@@ -25,7 +25,7 @@ from .config_from_weights import NUM_THINGS, ReleaseSettings, make_config, relea
 from .fitting import check_fit, check_kinds, shapes_of
 from .formats import BACKBONES, FORMATS, Checkpoint, find_format
 from .hf_config import HEAVIEST, class_names, read_settings
-from .keymap import Conversion, listed
+from .keymap import Conversion
 
 TASKS = ("semantic", "panoptic")
 DETECTRON2_CLASSES = "sem_seg_head.predictor.class_embed.bias"
@@ -96,12 +96,12 @@ def to_ours(checkpoint: Checkpoint, options: ConversionOptions | None = None) ->
     if options.source not in (None, format):
         raise UserError(
             f"--from {options.source}: {checkpoint.path} is of the format {format!r}; its first keys are "
-            f"{listed(list(checkpoint.weights))}"
+            f"{listed(checkpoint.weights)}"
         )
     if format == "backbone":
-        raise UserError(f"{checkpoint.path} is a backbone without a head: {listed(list(checkpoint.weights))}")
+        raise UserError(f"{checkpoint.path} is a backbone without a head: {listed(checkpoint.weights)}")
     if not any(key.startswith(BACKBONES[format]) for key in checkpoint.weights):
-        raise UserError(f"{checkpoint.path} is half a model, without a backbone: {listed(list(checkpoint.weights))}")
+        raise UserError(f"{checkpoint.path} is half a model, without a backbone: {listed(checkpoint.weights)}")
     head = _target_head(checkpoint, format, options)
     check_kinds(checkpoint.weights)
     conversion = _convert(checkpoint, format, head)

@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.foreign.json_text import read_json
 from mmmaskformer.foreign.values import shown
 
 from .hf_folders import file_within, read_index
-from .keymap import listed
 from .pickles import load_pickle
 from .torch_files import BEGINNING, is_torch_file, load_torch
 
@@ -93,7 +92,7 @@ def _contents(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
     if found is not holder and others:
         raise UserError(f"{path}: {others[0]} is not an array of numbers")
     if not weights:
-        raise UserError(f"{path} holds no weights: {', '.join(map(str, list(holder)[:3])) or type(content).__name__}")
+        raise UserError(f"{path} holds no weights: {listed(holder, 3) or type(content).__name__}")
     meta = holder.get("meta")
     return weights, meta if isinstance(meta, Mapping) else {}
 

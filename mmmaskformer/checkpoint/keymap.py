@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 
-LISTED = 3
 PLACEHOLDER = re.compile(r"\{(\w+?)(?:\+(\d))?\}")
 
 
@@ -227,8 +226,3 @@ def _leave_out(key: str, extras: list[tuple[str, str]], result: Conversion) -> b
             result.dropped[entry] = result.dropped.get(entry, 0) + 1
             return True
     return False
-
-
-def listed(things: Sequence[str], separator: str = ", ") -> str:
-    """Return the first few, for a message."""
-    return separator.join(things[:LISTED]) + (f"{separator}..." if len(things) > LISTED else "")

@@ -24,13 +24,13 @@ def innermost_datasets(dataset: Any) -> Iterator[Any]:
         yield from innermost_datasets(part)
 
 
-def color_type(dataset: Any) -> str:
-    """How a data set's pipeline decodes images, in the words of MMCV's ``LoadImageFromFile``."""
+def image_loader(dataset: Any) -> Any:
+    """Return the transform by which a data set's pipeline reads images, one like MMCV's; None without one."""
     for part in innermost_datasets(dataset):
         for step in getattr(getattr(part, "pipeline", None), "transforms", ()):
             if hasattr(step, "color_type"):
-                return step.color_type
-    return "color"
+                return step
+    return None
 
 
 class OutputNames:
@@ -57,8 +57,11 @@ class OutputNames:
             image: the image's path. One that the data set does not list is written below its whole path.
             ending: the end of the file's name.
         """
-        name = self._names.get(image) or "/".join((*_folders(os.path.dirname(image)), _stem(image)))
-        return Path(out_dir, name + ending)
+        return Path(out_dir, self.name(image) + ending)
+
+    def name(self, image: str) -> str:
+        """The path below the folder of all results, without an ending."""
+        return self._names.get(image) or "/".join((*_folders(os.path.dirname(image)), _stem(image)))
 
 
 def distinct_names(names: Mapping[str, str], endings: Sequence[str] = ("",)) -> dict[str, str]:

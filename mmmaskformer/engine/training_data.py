@@ -10,7 +10,7 @@ from torch import nn
 
 from mmmaskformer.categories import check_class_names, matches_by_name
 from mmmaskformer.engine.output_names import innermost_datasets
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.files import is_remote
 
 PACKAGE = "mmmaskformer"
@@ -83,10 +83,9 @@ def check_instances(dataset: Any) -> None:
     if any(_has_ground_truth(part) for part in parts):
         return
     classes = list(parts[0].metainfo.get("classes") or ())
-    listed = ", ".join(classes[:LISTED]) + (", ..." if len(classes) > LISTED else "")
     raise UserError(
         f"{' and '.join(_described(part) for part in parts)}: {sum(map(len, parts))} images, but no instance of any "
-        f"class ({listed}): there is nothing to train on"
+        f"class ({listed(classes)}): there is nothing to train on"
     )
 
 

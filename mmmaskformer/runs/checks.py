@@ -13,7 +13,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from mmmaskformer.categories import check_class_names, matches_by_name
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.registry import class_in_config
 from mmmaskformer.runs.config import as_list, walk
 from mmmaskformer.runs.dataset_info import dataset_metainfo, dataset_type, iterate_datasets
@@ -174,22 +174,19 @@ def check_checkpoint_fits(model: nn.Module, path: str, *, whole: bool = True) ->
     found = {k.removeprefix("module."): tuple(v.shape) for k, v in state.items() if isinstance(v, Tensor)}
     wanted = {k: tuple(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     if not found.keys() & wanted.keys():
-        theirs = ", ".join(list(found)[:LISTED]) or "no tensors at all"
-        raise UserError(f"checkpoint {path} is of another model: it holds {theirs}; this model: {_first(wanted)}")
+        theirs = listed(found, LISTED) or "no tensors at all"
+        raise UserError(
+            f"checkpoint {path} is of another model: it holds {theirs}; this model: {listed(wanted, LISTED)}"
+        )
     if not whole:
         return
     other = [k for k in wanted if k in found and found[k] != wanted[k]]
     if other:
-        listed = "; ".join(f"{k} is {found[k]} there and {wanted[k]} here" for k in other[:LISTED])
-        raise UserError(f"checkpoint {path} has other shapes in {len(other)} of {len(wanted)} tensors: {listed}")
+        first = listed((f"{k} is {found[k]} there and {wanted[k]} here" for k in other), LISTED, "; ")
+        raise UserError(f"checkpoint {path} has other shapes in {len(other)} of {len(wanted)} tensors: {first}")
     missing = [k for k in wanted if k not in found and not k.startswith("auxiliary_head.")]
     if missing:
-        raise UserError(f"checkpoint {path} lacks {len(missing)} of {len(wanted)} tensors: {_first(missing)}")
-
-
-def _first(names: Any) -> str:
-    names = list(names)
-    return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+        raise UserError(f"checkpoint {path} lacks {len(missing)} of {len(wanted)} tensors: {listed(missing, LISTED)}")
 
 
 def _is_local(path: str) -> bool:

@@ -13,10 +13,11 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmmaskformer.engine.hooks.label_maps import label_data
+from mmmaskformer.errors import listed
 from mmmaskformer.labels import DEFAULT_VOID
 from mmmaskformer.pairs import check_same_size
 from mmmaskformer.registry import HOOKS
+from mmmaskformer.sample_results import label_data
 
 LARGEST = 1 << 16  # labels above it are counted as one
 LISTED = 6
@@ -129,10 +130,9 @@ class LabelCounts:
             )
         parts = []
         if absent:
-            names = ", ".join(f"class {label} {classes[label]!r}" for label in absent[:LISTED])
-            more = ", ..." if len(absent) > LISTED else ""
+            names = listed((f"class {label} {classes[label]!r}" for label in absent), LISTED)
             verb = "occurs" if len(absent) == 1 else "occur"
-            parts.append(f"{names}{more} never {verb} ({len(absent)} of {len(classes)} classes)")
+            parts.append(f"{names} never {verb} ({len(absent)} of {len(classes)} classes)")
             parts.append("scores leave them out, and may mean nothing")
         if foreign:
             parts.append("labels that are no class count as errors")
@@ -143,11 +143,11 @@ class LabelCounts:
     def _shares(self, void: int, foreign: set[int]) -> str:
         total = sum(self.pixels.values())
         shares = []
-        for label, count in self.pixels.most_common(LISTED):
+        for label, count in self.pixels.most_common():
             name = {-1: "negative", LARGEST: f"{LARGEST} and above"}.get(label, str(label))
             kind = " = void" if label == void else " = no class" if label in foreign else ""
             shares.append(f"{name}{kind} ({100 * count / total:.3g} %)")
-        return ", ".join(shares + ["..."] * (len(self.pixels) > LISTED))
+        return listed(shares, LISTED)
 
 
 def check_batch_sizes(data_batch: Any) -> None:

@@ -10,14 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.structures import PixelData
 from numpy import ndarray
-from torch import Tensor
 
 from mmmaskformer.engine.output_names import OutputNames, innermost_datasets
 from mmmaskformer.files import atomic_open
 from mmmaskformer.labels import DEFAULT_VOID, WIDE_VOID
 from mmmaskformer.registry import HOOKS
+from mmmaskformer.sample_results import label_map
 
 # What evaluation servers call the classes of these data sets, in the order of mmseg's class names.
 SERVER_LABELS = {
@@ -88,16 +87,6 @@ def file_labels(dataset: Any) -> ndarray:
     if void is None:
         void = WIDE_VOID if wide else DEFAULT_VOID
     return np.array([*numbers, void], np.uint16 if wide else np.uint8)
-
-
-def label_data(semantic: PixelData) -> Tensor:
-    """(1, H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
-    return semantic.sem_seg if "sem_seg" in semantic else semantic.data
-
-
-def label_map(semantic: PixelData) -> np.ndarray:
-    """(H, W) labels of a data sample's semantic map, as an array."""
-    return label_data(semantic).squeeze(0).cpu().numpy()
 
 
 def write_label_map(labels: np.ndarray, path: str | os.PathLike) -> None:
