@@ -108,7 +108,7 @@ def environment(folder: Path, pins: Path) -> Environment:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory, pins: Path) -> Environment:
-    """An environment with the built wheel."""
+    """An environment with the built wheel; the last test puts a checkout in its place."""
     folder = tmp_path_factory.mktemp("installed")
     made = environment(folder, pins)
     made.pip(str(build("build_wheel", copy_project(folder / "source"), folder / "dist")))
@@ -153,17 +153,16 @@ def test_run_starts_a_tool_by_its_name(installed: Environment, trained: Path) ->
     assert cv2.imread(str(installed.folder / "out" / "street_labels.png"), cv2.IMREAD_UNCHANGED).shape == (64, 64)
 
 
-def test_install_of_a_checkout_leads_to_its_own_tools_and_configs(tmp_path: Path, pins: Path) -> None:
-    made = environment(tmp_path, pins)
+def test_install_of_a_checkout_leads_to_its_own_tools_and_configs(tmp_path: Path, installed: Environment) -> None:
     source = copy_project(tmp_path / "source")
     # The forks do not have the names that we require: pip would put the official wheels over them.
     forks = ["--no-deps"] if list(distributions(name="onedl-mmengine")) else []
-    made.mim("install", "--no-build-isolation", "--no-index", *forks, "-e", str(source))
-    assert made.origin() == source / "mmmaskformer" / "__init__.py"
-    assert "config id: maskformer_r50_ade20k\n" in made.mim("search", "mmmaskformer")
+    installed.mim("install", "--no-build-isolation", "--no-index", *forks, "-e", str(source))
+    assert installed.origin() == source / "mmmaskformer" / "__init__.py"
+    assert "config id: maskformer_r50_ade20k\n" in installed.mim("search", "mmmaskformer")
     (source / "tools" / "added_later.py").write_text("print('a new tool')")
-    assert "a new tool" in made.mim("run", "mmmaskformer", "added_later")
+    assert "a new tool" in installed.mim("run", "mmmaskformer", "added_later")
     # What `train` and `test` do to find a config by its name; they want exactly one.
     code = "import mim.utils as u; print(*u.recursively_find(u.get_installed_path('mmmaskformer'), 'NAME', True))"
-    found = made.run("-c", code.replace("NAME", CONFIG)).stdout.split()
+    found = installed.run("-c", code.replace("NAME", CONFIG)).stdout.split()
     assert [Path(path).resolve() for path in found] == [source / "configs" / "maskformer" / CONFIG]

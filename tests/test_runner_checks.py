@@ -29,8 +29,9 @@ train_dataloader = dict(
 )
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=1)
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01))
-model["panoptic_head"].update(num_things_classes=3, num_stuff_classes=0)
-model["data_preprocessor"].update(pad_mask=True)
+model = dict(
+    panoptic_head=dict(num_things_classes=3, num_stuff_classes=0), data_preprocessor=dict(pad_mask=True)
+)
 """
 PANOPTIC = dict(
     type="CocoPanopticDataset",

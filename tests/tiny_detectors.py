@@ -8,7 +8,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData, PixelData
-from tiny_models import BACKBONE, CHANNELS, DECODER, add_to_queries
+from tiny_models import BACKBONE, CHANNELS, DECODER, PIXEL_DECODER, add_to_queries
 from torch import Tensor, nn
 
 THINGS, STUFF = 3, 2
@@ -24,7 +24,7 @@ def head_config(**changes: Any) -> dict:
         num_stuff_classes=STUFF,
         num_queries=QUERIES,
         channels=16,
-        pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=4),
+        pixel_decoder=PIXEL_DECODER,
         transformer_decoder=DECODER,
     )
     return {**head, **changes}

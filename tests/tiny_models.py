@@ -1,10 +1,11 @@
 """Segmentors of a few thousand weights, and samples for them, for tests that need no trained model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
@@ -14,12 +15,10 @@ from torch import Tensor
 
 CLASSES = 5
 LAYERS = 2
-CHANNELS = [4, 8, 16, 32]
-# avg_down: on processors without AVX-512 the backward pass of torch 2.14.1's strided 1x1 convolution writes out of
-# bounds where channels come last and are no multiple of 8, as 4 are.
-NORM = dict(type="BN")
-BACKBONE = dict(type="mmseg.ResNet", depth=18, base_channels=4, stem_channels=4, avg_down=True, norm_cfg=NORM)
-DECODER = dict(num_layers=LAYERS, num_heads=2, feedforward_channels=16, dropout=0.0)
+PARTS = Config.fromfile(Path(__file__).with_name("configs_small") / "parts.py").to_dict()
+CHANNELS, PIXEL_DECODER = PARTS["in_channels"], PARTS["pixel_decoder"]
+BACKBONE = dict(PARTS["backbone"], type="mmseg.ResNet")
+DECODER = {key: value for key, value in PARTS["transformer_decoder"].items() if key != "type"} | {"num_layers": LAYERS}
 # The parts that make a head learn names fast, as configs/_base_/models/fast_head.py has them.
 FAST = dict(
     transformer_decoder=dict(type="mmmaskformer.MaskedAttentionDecoder", **DECODER),
@@ -41,7 +40,7 @@ def head_config(kind: str = "MaskFormerHead", **changes: Any) -> dict:
         in_channels=CHANNELS,
         num_classes=CLASSES,
         channels=16,
-        pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=4),
+        pixel_decoder=PIXEL_DECODER,
     )
     if kind == "MaskFormerHead":
         head.update(num_queries=8)

@@ -25,48 +25,13 @@ IDS = np.array([1000, 70000, 9])  # of the segments of tiny.py's classes left, r
 LABELS = (1, 2, 0)  # their classes here
 KINDS = {int(number): (CATEGORIES[label]["id"], 0) for number, label in zip(IDS, LABELS)}
 
-CONFIG = """
-custom_imports = dict(imports=["mmmaskformer"], allow_failed_imports=False)
-default_scope = "mmdet"
-metainfo = dict(
-    classes={classes!r}, thing_classes={things!r}, stuff_classes={stuff!r},
-    palette=[(220, 20, 60), (0, 90, 200), (240, 200, 40)],
-)
-pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale=(64, 64), keep_ratio=True),
-    dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")),
-]
-dataset = dict(
-    type="CocoPanopticDataset", data_root={data!r}, ann_file="panoptic.json", metainfo=metainfo, test_mode=True,
-    data_prefix=dict(img="images", seg="panoptic"), pipeline=pipeline,
-)
-test_dataloader = dict(batch_size=2, num_workers=0, sampler=dict(type="DefaultSampler", shuffle=False), dataset=dataset)
+CONFIG = """_base_ = {base!r}
+dataset = dict(data_root="{data}")
+test_dataloader = dict(dataset=dataset)
 test_evaluator = [
-    dict(type="mmmaskformer.PanopticQualityMetric", ann_file={data!r} + "/panoptic.json"),
-    dict(type="CocoMetric", ann_file={data!r} + "/instances.json", metric="segm"),
+    dict(_base_.test_evaluator[0], ann_file="{data}/panoptic.json"),
+    dict(_base_.test_evaluator[1], ann_file="{data}/instances.json"),
 ]
-model = dict(
-    type="mmmaskformer.MaskFormer",
-    data_preprocessor=dict(
-        type="DetDataPreprocessor", mean=[127.5] * 3, std=[64.0] * 3, bgr_to_rgb=True, pad_size_divisor=32
-    ),
-    backbone=dict(type="ResNet", depth=18, base_channels=4, stem_channels=4, avg_down=True, norm_cfg=dict(type="BN")),
-    panoptic_head=dict(
-        type="mmmaskformer.MaskFormerPanopticHead", in_channels=[4, 8, 16, 32], num_queries=8, channels=16,
-        num_things_classes=80, num_stuff_classes=53,
-        pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder", norm_groups=4),
-        transformer_decoder=dict(
-            type="mmmaskformer.TransformerDecoder", num_layers=1, num_heads=2, feedforward_channels=16,
-            dropout=0.0,  # with it, about half of the trainings fail has_learned
-        ),
-    ),
-    test_cfg=dict(
-        panoptic_on=True, instance_on=True, semantic_on=True, object_mask_thr=0.3, iou_thr=0.1, max_per_image=5
-    ),
-)
-test_cfg = dict(type="TestLoop")
-env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method="fork", opencv_num_threads=0))
 """
 
 
@@ -94,7 +59,7 @@ def make_dataset(root: Path, images: int = 2) -> Path:
 
 def write_config(path: Path, data: Path) -> Path:
     """Writes a config that evaluates the detector on the data set of :func:`make_dataset`."""
-    path.write_text(CONFIG.format(data=str(data), classes=CLASSES, things=THINGS, stuff=STUFF))
+    path.write_text(CONFIG.format(base=str(tiny.CONFIGS / "panoptic.py"), data=data))
     return path
 
 
@@ -106,7 +71,7 @@ def write_checkpoint(path: Path, config: Path, **meta: object) -> Path:
     """
     cfg = load_config(config)
     sync_dataset_meta(cfg, ["test_dataloader"])
-    batch = training_batch(Path(cfg.dataset.data_root))
+    batch = training_batch(Path(cfg.test_dataloader.dataset.data_root))
     for seed in range(5):
         torch.manual_seed(seed)
         model = MODELS.build(cfg.model)

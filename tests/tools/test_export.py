@@ -25,8 +25,10 @@ from mmmaskformer.export.graph import graph_of
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 # Two stages instead of four: an exporter takes its time for every layer.
 STAGES = """
-model["backbone"].update(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1))
-model["{head}"].update(in_channels=[4, 8]{more})
+model = dict(
+    backbone=dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1)),
+    {head}=dict(in_channels=[4, 8]{more}),
+)
 """
 
 
