@@ -81,9 +81,7 @@ def test_what_is_missing_on_either_side_is_named(tmp_path: Path) -> None:
     truth, predicted = write(tmp_path, [random_scene(3), random_scene(4)])
     annotations = json.loads(predicted.read_text())["annotations"]
     change(predicted, annotations=annotations[:1])
-    with pytest.raises(
-        UserError, match=r"panoptic\.json has no annotation for 1 of 2 images .*, the first: 101\.png"
-    ):
+    with pytest.raises(UserError, match=r"panoptic\.json has no annotation for 1 of 2 images .*, the first: 101\.png"):
         count_files(truth, predicted)
     change(predicted, annotations=annotations)
     change(truth, annotations=[])
