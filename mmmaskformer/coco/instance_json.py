@@ -27,7 +27,7 @@ from mmmaskformer.coco.schema import (
 from mmmaskformer.errors import UserError
 
 WHAT = "instance json"
-HINTS = {"id": "", "bbox": "; is it a panoptic json?"}
+HINTS = {"bbox": "; is it a panoptic json?"}
 NOTHING = Raw(b"null")
 
 
@@ -57,10 +57,10 @@ class Mask(Struct, gc=False):
 class Instance(Struct, gc=False):
     """An object; ``segmentation`` is a list of polygons or a mask, and is looked at one by one to save memory."""
 
+    bbox: Box
     id: Key
     image_id: ImageKey
     category_id: Key
-    bbox: Box
     area: float
     iscrowd: Flag | None = None
     ignore: Flag = 0
@@ -102,9 +102,8 @@ def check_instance_json(path: str | os.PathLike, *, masks: bool = False, evaluat
         where = f"annotations[{place}]"
         if evaluated and annotation.iscrowd is None:
             raise UserError(f"{path}: {where} (id {annotation.id}) has no iscrowd; write 1 for crowds and 0 for others")
-        _check_mask(
-            path, where, annotation, decode_part(SEGMENTATION, annotation.segmentation, path, WHAT, where), masks
-        )
+        mask = decode_part(SEGMENTATION, annotation.segmentation, path, WHAT, f"{where}.segmentation")
+        _check_mask(path, where, annotation, mask, masks)
 
 
 def _check_mask(path: str | os.PathLike, where: str, annotation: Instance, found: Any, needed: bool) -> None:

@@ -22,8 +22,10 @@ def run_lengths(counts: str) -> np.ndarray | None:
     Args:
         counts: ``counts`` of a compressed mask.
     """
-    codes = np.frombuffer(counts.encode("latin-1", errors="replace"), np.uint8).astype(np.int64) - FIRST
-    if len(codes) == 0 or codes.min() < 0 or codes.max() >= CHARACTERS or codes[-1] & MORE:
+    if not counts or not counts.isascii():
+        return None
+    codes = np.frombuffer(counts.encode("ascii"), np.uint8).astype(np.int64) - FIRST
+    if codes.min() < 0 or codes.max() >= CHARACTERS or codes[-1] & MORE:
         return None
     ends = np.flatnonzero((codes & MORE) == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])

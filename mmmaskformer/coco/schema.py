@@ -82,7 +82,7 @@ def decode_part(
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path} is no {what}: {where}: {_explain(str(error), bytes(content), {})}") from None
+        raise UserError(f"{path} is no {what}: {_explain(str(error), bytes(content), {}, where)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{what} {path} cannot be read: {where}: {error}") from error
 
@@ -110,11 +110,12 @@ def _decoder(kind: type[Kind]) -> msgspec.json.Decoder[Kind]:
     return msgspec.json.Decoder(kind)
 
 
-def _explain(error: str, content: bytes, hints: Mapping[str, str]) -> str:
-    """Says where in the file something is wrong, what is there and what must be."""
+def _explain(error: str, content: bytes, hints: Mapping[str, str], prefix: str = "") -> str:
+    """Says where in a file, or in the part of it at ``prefix``, something is wrong, what is there and what must be."""
     problem, _, place = error.partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
     found = _value_at(content, place)
+    place = prefix + place
     missing = re.search(r"missing required field `(\w+)`", problem)
     if missing:
         where = f"{place} ({found})" if place and found else place or "it"
