@@ -19,6 +19,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from paper_configs import ALL, PATHS, config, make_thin
 
+from mmmaskformer.coco.panoptic_json import read_panoptic_json
 from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
 from mmmaskformer.registry import DATASETS, MODELS
@@ -68,8 +69,9 @@ def write_panoptic(folder: Path, metainfo: dict) -> None:
         dict(id=label, name=name, isthing=int(label < things)) for label, name in enumerate(metainfo["classes"])
     ]
     panoptic = dict(images=images, categories=categories, annotations=annotations)
-    (folder / "panoptic.json").write_text(json.dumps(panoptic))
-    instances = instances_of_panoptic(panoptic, str(folder / "panoptic"), "panoptic.json")
+    path = folder / "panoptic.json"
+    path.write_text(json.dumps(panoptic))
+    instances = instances_of_panoptic(read_panoptic_json(path), str(folder / "panoptic"), str(path))
     (folder / "instances.json").write_text(json.dumps(instances))
 
 
