@@ -80,7 +80,7 @@ def make_dataset(root: Path, images: int = 2) -> Path:
         annotations.append(dict(image_id=index, file_name=f"{index}.png", segments_info=segments))
         runs = coco_mask.encode(np.asfortranarray(labels == 2, np.uint8))
         outline = dict(size=runs["size"], counts=runs["counts"].decode())
-        instances.append({**segments[2], "image_id": index, "segmentation": outline})
+        instances.append({**segments[2], "id": index + 1, "image_id": index, "segmentation": outline})
     panoptic = dict(images=listed, annotations=annotations, categories=CATEGORIES)
     (root / "panoptic.json").write_text(json.dumps(panoptic))
     (root / "instances.json").write_text(
