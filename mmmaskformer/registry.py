@@ -49,7 +49,7 @@ DATASETS = Registry("dataset", scope=SCOPE, parent=MMENGINE_DATASETS, locations=
 TRANSFORMS = Registry("transform", scope=SCOPE, parent=MMENGINE_TRANSFORMS, locations=["mmmaskformer.datasets"])
 METRICS = Registry("metric", scope=SCOPE, parent=MMENGINE_METRICS, locations=["mmmaskformer.evaluation"])
 HOOKS = Registry(
-    "hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine", "mmmaskformer.visualization"]
+    "hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine", "mmmaskformer.engine.hooks.panels"]
 )
 OPTIM_WRAPPERS = Registry(
     "optim_wrapper", scope=SCOPE, parent=MMENGINE_OPTIM_WRAPPERS, locations=["mmmaskformer.engine"]

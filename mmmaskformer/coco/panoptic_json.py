@@ -14,11 +14,10 @@ from msgspec import Meta, Struct
 from mmmaskformer.categories import check_names_are_known
 from mmmaskformer.coco.panoptic_png import ID_LIMIT
 from mmmaskformer.coco.schema import Box, Flag, ImageKey, Key, Name, Side, check_distinct, read_json_as
-from mmmaskformer.errors import UserError, suggest
+from mmmaskformer.errors import UserError, listed, suggest
 
 WHAT = "panoptic json"
 HINTS = {"segments_info": "; is it the json of instances?"}
-LISTED = 5
 
 
 class Category(Struct, gc=False, omit_defaults=True):
@@ -125,7 +124,7 @@ def check_class_lists(metainfo: Mapping, owner: str) -> None:
     classes, things, stuff = (list(metainfo.get(key, ())) for key in ("classes", "thing_classes", "stuff_classes"))
     twice = sorted({name for name in classes if classes.count(name) > 1})
     if twice:
-        raise UserError(f"{owner}: metainfo.classes names {_listed(twice)} twice")
+        raise UserError(f"{owner}: metainfo.classes names {listed(map(repr, twice))} twice")
     if classes != things + stuff:
         raise UserError(
             f"{owner}: metainfo.classes has {len(classes)} names, which must be the {len(things)} of thing_classes "
@@ -152,7 +151,7 @@ def labels_of_categories(panoptic: PanopticTruth, metainfo: Mapping, path: str) 
     foreign = [name for name in names if name not in classes]
     if foreign:
         raise UserError(
-            f"{path}: its categories {_listed(foreign)} ({len(foreign)} of {len(names)}) are none of the "
+            f"{path}: its categories {listed(map(repr, foreign))} ({len(foreign)} of {len(names)}) are none of the "
             f"{len(classes)} classes{suggest(foreign[0], classes)}"
         )
     if names != classes:
@@ -182,7 +181,9 @@ def thing_ids(panoptic: PanopticTruth, path: str, things: Collection[str] | None
         return {category.id for category in panoptic.categories if category.name in things}
     silent = [category.name for category in panoptic.categories if category.isthing is None]
     if silent:
-        raise UserError(f"{path}: the categories {_listed(silent)} have no isthing; write 1 for things and 0 for stuff")
+        raise UserError(
+            f"{path}: the categories {listed(map(repr, silent))} have no isthing; write 1 for things and 0 for stuff"
+        )
     return {category.id for category in panoptic.categories if category.isthing}
 
 
@@ -221,10 +222,6 @@ def check_stays_below(path: str | os.PathLike, name: str) -> None:
     """
     if os.path.isabs(name) or os.pardir in name.split("/"):
         raise UserError(f"{path}: the file_name {name} leads out of the folder that it is below")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:LISTED])) + (", ..." if len(names) > LISTED else "")
 
 
 def _first_difference(left: Sequence[str], right: Sequence[str]) -> str:

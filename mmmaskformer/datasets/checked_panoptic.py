@@ -14,8 +14,9 @@ from mmmaskformer.coco.panoptic_json import (
     labels_of_categories,
     read_panoptic_json,
 )
-from mmmaskformer.datasets.missing_files import is_remote, missing_files, require_folder
+from mmmaskformer.datasets.missing_files import missing_files, require_folder
 from mmmaskformer.errors import UserError
+from mmmaskformer.files import is_remote
 from mmmaskformer.registry import DATASETS
 
 

@@ -7,10 +7,9 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 from msgspec import to_builtins
-from pycocotools import mask as rle
 
+from mmmaskformer.coco.annotations import corner_and_size, read_ids, run_lengths, segment_map
 from mmmaskformer.coco.panoptic_json import PanopticTruth, annotations_by_image, thing_ids
-from mmmaskformer.datasets.panoptic_segments import read_segment_positions
 from mmmaskformer.datasets.progress import with_progress
 
 
@@ -42,24 +41,25 @@ def instances_of_panoptic(
         UserError: an image has no annotation, the json disagrees with a PNG, or nothing says what is a thing.
     """
     chosen_ids = thing_ids(panoptic, path, things)
+    class_of = {category.id: label for label, category in enumerate(panoptic.categories)}
+    countable = np.array([number in chosen_ids for number in class_of])
     annotations: list[dict] = []
     images = annotations_by_image(panoptic, path).items()
     for image_id, annotation in with_progress(images, "deriving instances") if show_progress else images:
         segments = annotation.segments_info
         png = os.path.join(png_dir, annotation.file_name)
-        positions = read_segment_positions(png, [segment.id for segment in segments], backend_args)
-        chosen = [place for place, segment in enumerate(segments) if segment.category_id in chosen_ids]
-        masks = (positions[..., None] == np.array(chosen, positions.dtype)).view(np.uint8)
-        for place, code in zip(chosen, rle.encode(np.asfortranarray(masks))):
+        found = segment_map(read_ids(png, backend_args), segments, class_of, countable, png)
+        chosen = np.flatnonzero(countable[found.labels])
+        for place, code in zip(chosen.tolist(), run_lengths(found.masks(chosen + 1))):
             annotations.append(
                 dict(
                     id=len(annotations) + 1,  # COCO's evaluation takes 0 for "none"
                     image_id=image_id,
                     category_id=segments[place].category_id,
-                    iscrowd=int(segments[place].iscrowd),
-                    area=int(rle.area(code)),
-                    bbox=rle.toBbox(code).tolist(),
-                    segmentation=dict(size=code["size"], counts=code["counts"].decode()),
+                    iscrowd=int(found.crowds[place]),
+                    area=int(found.areas[place]),
+                    bbox=[float(side) for side in corner_and_size(found.boxes[place])],
+                    segmentation=code,
                 )
             )
     categories = [category for category in panoptic.categories if category.id in chosen_ids]

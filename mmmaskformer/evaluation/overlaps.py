@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import coo_array
 
-GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, an odd number: a multiplier that spreads ids well
+from mmmaskformer.numbering import run_starts
+from mmmaskformer.segments import SegmentMap
+
 SPARSE = 8  # cells per pair up to which a whole table is faster than a list
-MOST_BITS = 16  # of a hash table in the cache, 0.5 MB, where that holds the ids eight times
 
 
-def run_starts(*maps: np.ndarray) -> np.ndarray:
-    """Indices into maps (N,) where a pixel differs, in any of the maps, from the one before it; the first one does."""
-    size = len(maps[0])
-    starts = np.empty(-(-size // 8) * 8, bool)
-    starts[:1], starts[size:] = True, False
-    np.not_equal(maps[0][1:], maps[0][:-1], out=starts[1:size])
-    for pixels in maps[1:]:
-        starts[1:size] |= pixels[1:] != pixels[:-1]
-    # In two steps, first eight pixels at once: numpy's search slows down where few of very many are true.
-    eights = starts.view(np.uint64)
-    place = np.flatnonzero(eights != 0)
-    found = np.flatnonzero(eights.take(place).view(bool))
-    return (place << 3).take(found >> 3) + (found & 7)
+@dataclass(frozen=True)
+class Overlaps:
+    """The pixels that predicted and true segments share. Segments are numbered from 1, and 0 is VOID.
 
-
-def ids_in(pixels: np.ndarray) -> np.ndarray:
-    """The different values of a map (H, W), int64, in rising order."""
-    flat = pixels.reshape(-1)
-    return np.unique(flat[run_starts(flat)]).astype(np.int64)
-
-
-def look_up(known: np.ndarray, values: np.ndarray, factor: int = GOLDEN) -> np.ndarray:
-    """The place in ``known`` (S,) of each of ``values`` (N,), both int64; any place for a value that is not there.
-
-    By hashing into a table that fits into the cache: a value costs a product and a look. Ids that lose their slot to
-    another, which few do, are looked up in a table of their own.
-
-    Args:
-        known: different ids.
-        values: what to look up.
-        factor: odd multiplier of the hash.
+    Attributes:
+        predicted: (N,) int64, the predicted segment of each pair that shares pixels.
+        true: (N,) int64, its true segment.
+        pixels: (N,) float64, how many pixels they share.
+        predicted_areas: (P+1,) float64, pixels of each predicted segment.
+        true_areas: (T+1,) float64, pixels of each true segment.
     """
-    bits = min(2 * len(known).bit_length(), max(MOST_BITS, len(known).bit_length() + 3))
-    slots, places = _hash(known, factor, bits), np.arange(len(known))
-    table = np.zeros(1 << bits, np.int64)
-    table[slots] = places
-    found = table.take(_hash(values, factor, bits))
-    lost = np.flatnonzero(table.take(slots) != places)
-    if len(lost):
-        wrong = np.flatnonzero(known.take(found) != values)
-        found[wrong] = lost.take(look_up(known[lost], values[wrong], factor * GOLDEN % 2**64))
-    return found
+
+    predicted: np.ndarray
+    true: np.ndarray
+    pixels: np.ndarray
+    predicted_areas: np.ndarray
+    true_areas: np.ndarray
+
+    def in_true_void(self) -> np.ndarray:
+        """(P,) float64, pixels of each predicted segment that are VOID in the truth."""
+        void = self.true == 0
+        return np.bincount(self.predicted[void], self.pixels[void], len(self.predicted_areas))[1:]
+
+    def of_one_class(
+        self, predicted_labels: np.ndarray, true_labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The pairs of segments with equal labels: predicted and true, numbered from 0, and their pixels."""
+        chosen = (self.predicted > 0) & (self.true > 0)
+        predicted, true, pixels = self.predicted[chosen] - 1, self.true[chosen] - 1, self.pixels[chosen]
+        chosen = predicted_labels[predicted] == true_labels[true]
+        return predicted[chosen], true[chosen], pixels[chosen]
+
+
+def overlaps(prediction: SegmentMap, truth: SegmentMap) -> Overlaps:
+    """What predicted and true segments of one image share.
+
+    A row of pixels crosses few segments, so all that is done for every pixel is to compare it with its neighbor.
+    """
+    predicted, true = prediction.ids.reshape(-1), truth.ids.reshape(-1)
+    starts = run_starts(predicted, true)
+    shape = len(prediction) + 1, len(truth) + 1
+    rows, columns = (flat[starts].astype(np.int64) for flat in (predicted, true))
+    rows, columns, pixels = sum_pairs(rows, columns, np.diff(starts, append=len(true)), shape)
+    areas = [np.bincount(places, pixels, size) for places, size in zip((rows, columns), shape)]
+    return Overlaps(rows, columns, pixels, *areas)
 
 
 def sum_pairs(
@@ -74,9 +80,3 @@ def sum_pairs(
         return *np.divmod(found, shape[1]), table.take(found)
     table = coo_array((pixels.astype(float), (rows, columns)), shape).tocsr().tocoo()
     return *table.coords, table.data
-
-
-def _hash(values: np.ndarray, factor: int, bits: int) -> np.ndarray:
-    slots = values.view(np.uint64) * np.uint64(factor)
-    slots >>= np.uint64(64 - bits)
-    return slots.view(np.int64)

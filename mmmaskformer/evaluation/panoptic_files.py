@@ -9,16 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmmaskformer.coco.annotations import read_ids, segment_map
 from mmmaskformer.coco.panoptic_json import (
-    Annotation,
     annotations_by_image,
     read_panoptic_json,
     read_panoptic_predictions,
     thing_ids,
 )
-from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.errors import UserError
-from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, count_matches
+from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, count_matches
 
 CHUNK = 16  # images per task of a thread
 
@@ -58,7 +57,6 @@ def count_files(
 
     Raises:
         UserError: a file is wrong or missing, an image has no prediction, or JSON and PNG disagree.
-        FileNotFoundError: a PNG is missing.
     """
     truth, predictions = read_panoptic_json(truth_json), read_panoptic_predictions(predicted_json)
     annotations = annotations_by_image(truth, str(truth_json))
@@ -70,20 +68,22 @@ def count_files(
             f"{predicted_json} has no annotation for {len(without)} of {len(annotations)} images of {truth_json}, the "
             f"first: {without[0]}"
         )
-    things = thing_ids(truth, str(truth_json))
+    thing_categories = thing_ids(truth, str(truth_json))
+    things = np.array([category.id in thing_categories for category in truth.categories], bool)
     class_of = {category.id: label for label, category in enumerate(truth.categories)}
     folders = [str(folder or os.path.splitext(json)[0]) for folder, json in
-               ((truth_dir, truth_json), (predicted_dir, predicted_json))]  # fmt: skip
-
-    def segments(folder: str, annotation: Annotation) -> PanopticMap:
-        path = os.path.join(folder, annotation.file_name)
-        return PanopticMap.from_segments(read_panoptic_png(path), annotation.segments_info, class_of, path)
+               ((predicted_dir, predicted_json), (truth_dir, truth_json))]  # fmt: skip
 
     def count(images: Sequence[int | str]) -> PanopticCounts:
         counts = PanopticCounts.zeros(len(class_of))
         for image in images:
-            pair = segments(folders[1], predictions[image]), segments(folders[0], annotations[image])
-            counts += count_matches(*pair, len(class_of))
+            sides = predictions[image], annotations[image]
+            paths = tuple(os.path.join(folder, side.file_name) for folder, side in zip(folders, sides))
+            pair = (
+                segment_map(read_ids(path), side.segments_info, class_of, things, path)
+                for path, side in zip(paths, sides)
+            )
+            counts += count_matches(*pair, len(class_of), paths)
         return counts
 
     images = list(annotations)
@@ -96,5 +96,5 @@ def count_files(
     return FileCounts(
         counts,
         [category.name for category in truth.categories],
-        np.array([category.id in things for category in truth.categories], bool),
+        things,
     )

@@ -20,95 +20,14 @@ Three things are decided otherwise than in panopticapi:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from mmmaskformer.coco.panoptic_json import Segment
-from mmmaskformer.errors import UserError
-from mmmaskformer.evaluation.overlaps import ids_in, look_up, run_starts, sum_pairs
-
-
-@dataclass(frozen=True)
-class PanopticMap:
-    """One image's segments, predicted or true.
-
-    Attributes:
-        pixels: (H, W) of any integer type, the id of the segment that each pixel belongs to.
-        ids: (S,) int64, the segments' ids, in any order.
-        labels: (S,) int64, the segments' classes 0..K-1.
-        crowd: (S,) bool, whether a segment is a group that nobody told apart; None for no such segment.
-        void: the id of pixels that belong to no segment.
-        name: what errors call the map, for instance its file.
-    """
-
-    pixels: np.ndarray
-    ids: np.ndarray
-    labels: np.ndarray
-    crowd: np.ndarray | None = None
-    void: int = 0
-    name: str = "panoptic map"
-
-    @classmethod
-    def from_segments(
-        cls, pixels: np.ndarray, segments: Sequence[Segment], class_of: Mapping[int, int], name: str
-    ) -> PanopticMap:
-        """From COCO's panoptic format.
-
-        Args:
-            pixels: (H, W) ids, 0 is VOID; see :func:`mmmaskformer.coco.panoptic_png.read_panoptic_png`.
-            segments: of the image.
-            class_of: class 0..K-1 of each category id.
-            name: what errors call the map.
-
-        Raises:
-            UserError: a segment's category is not in ``class_of``.
-        """
-        try:
-            labels = [class_of[segment.category_id] for segment in segments]
-        except KeyError:
-            wrong = next(segment for segment in segments if segment.category_id not in class_of)
-            raise UserError(
-                f"{name}: segment {wrong.id} has category_id {wrong.category_id}, which is none of the "
-                f"{len(class_of)} categories of the classes"
-            ) from None
-        return cls(
-            pixels,
-            np.array([segment.id for segment in segments], np.int64),
-            np.array(labels, np.int64),
-            np.array([segment.iscrowd for segment in segments], bool),
-            name=name,
-        )
-
-    @classmethod
-    def from_semantic_map(cls, labels: np.ndarray, void: int, name: str) -> PanopticMap:
-        """From a semantic map (H, W): each class in it is one segment, and so is each label that is no class."""
-        present = ids_in(labels)
-        present = present[present != void]
-        return cls(labels, present, present, void=void, name=name)
-
-    def segment_of(self, pixels: np.ndarray) -> np.ndarray:
-        """Which segment each of some pixels (N,) int64 belongs to: its place in ``ids`` plus 1, or 0 for VOID.
-
-        Raises:
-            UserError: a pixel has an id that is neither a segment's nor VOID, or two segments share an id.
-        """
-        known = np.concatenate([[self.void], self.ids]).astype(np.int64)
-        in_order = np.sort(known)
-        twice = in_order[1:][in_order[1:] == in_order[:-1]]
-        if len(twice):
-            what = f"is VOID's ({self.void})" if self.void in twice else "belongs to more than one segment"
-            wrong = self.void if self.void in twice else int(twice[0])
-            raise UserError(f"{self.name}: the segment id {wrong} {what}; every segment needs one of its own")
-        place = look_up(known, pixels)
-        unknown = known.take(place) != pixels
-        if unknown.any():
-            raise UserError(
-                f"{self.name}: the map has the ids {_some(np.unique(pixels[unknown]))}, which are not among its "
-                f"{len(self.ids)} segments (VOID is {self.void})"
-            )
-        return place
+from mmmaskformer.errors import UserError, listed
+from mmmaskformer.evaluation.overlaps import overlaps
+from mmmaskformer.segments import SegmentMap
 
 
 @dataclass(frozen=True)
@@ -172,17 +91,28 @@ class PanopticCounts:
         return counts
 
 
-def count_matches(prediction: PanopticMap, truth: PanopticMap, num_classes: int) -> PanopticCounts:
+def count_matches(
+    prediction: SegmentMap,
+    truth: SegmentMap,
+    num_classes: int,
+    names: tuple[str, str] = ("the prediction", "the truth"),
+) -> PanopticCounts:
     """Matches one image's predicted with its true segments.
 
+    Args:
+        prediction: the segments that were found.
+        truth: those that are there; each must have a pixel.
+        num_classes: K.
+        names: what errors call the two.
+
     Raises:
-        UserError: the maps differ in size; a map has ids that its segments lack or the other way round; a label is no
-            class.
+        UserError: the maps differ in size; a label is no class.
     """
-    shared = overlaps(prediction, truth)
-    _check_labels(prediction, num_classes)
-    _check_labels(truth, num_classes)
-    crowd = np.zeros(len(truth.ids), bool) if truth.crowd is None else truth.crowd
+    if prediction.ids.shape != truth.ids.shape:
+        raise UserError(f"{names[0]} has the size {prediction.ids.shape}, but {names[1]} has {truth.ids.shape}")
+    for segments, name in zip((prediction, truth), names):
+        _check_labels(segments, num_classes, name)
+    shared, crowd = overlaps(prediction, truth), truth.crowds
 
     predicted, true, pixels = shared.of_one_class(prediction.labels, truth.labels)
     area, in_void = shared.predicted_areas[1:], shared.in_true_void()
@@ -203,74 +133,10 @@ def count_matches(prediction: PanopticMap, truth: PanopticMap, num_classes: int)
     return PanopticCounts(np.stack(columns, 1))
 
 
-@dataclass(frozen=True)
-class Overlaps:
-    """The pixels that predicted and true segments share. Segments are numbered from 1, and 0 is VOID.
-
-    Attributes:
-        predicted: (N,) int64, the predicted segment of each pair that shares pixels.
-        true: (N,) int64, its true segment.
-        pixels: (N,) float64, how many pixels they share.
-        predicted_areas: (P+1,) float64, pixels of each predicted segment.
-        true_areas: (T+1,) float64, pixels of each true segment.
-    """
-
-    predicted: np.ndarray
-    true: np.ndarray
-    pixels: np.ndarray
-    predicted_areas: np.ndarray
-    true_areas: np.ndarray
-
-    def in_true_void(self) -> np.ndarray:
-        """(P,) float64, pixels of each predicted segment that are VOID in the truth."""
-        void = self.true == 0
-        return np.bincount(self.predicted[void], self.pixels[void], len(self.predicted_areas))[1:]
-
-    def of_one_class(
-        self, predicted_labels: np.ndarray, true_labels: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The pairs of segments with equal labels: predicted and true, numbered from 0, and their pixels."""
-        chosen = (self.predicted > 0) & (self.true > 0)
-        predicted, true, pixels = self.predicted[chosen] - 1, self.true[chosen] - 1, self.pixels[chosen]
-        chosen = predicted_labels[predicted] == true_labels[true]
-        return predicted[chosen], true[chosen], pixels[chosen]
-
-
-def overlaps(prediction: PanopticMap, truth: PanopticMap) -> Overlaps:
-    """What predicted and true segments share.
-
-    A row of pixels crosses few segments, so the pair of ids is looked up once for every run of equal pairs; all that is
-    done for every pixel is to compare it with its neighbor.
-
-    Raises:
-        UserError: see :func:`count_matches`.
-    """
-    if prediction.pixels.shape != truth.pixels.shape:
-        raise UserError(
-            f"{prediction.name} has the size {prediction.pixels.shape}, but {truth.name} has {truth.pixels.shape}"
-        )
-    predicted, true = prediction.pixels.reshape(-1), truth.pixels.reshape(-1)
-    starts = run_starts(predicted, true)
-    rows = prediction.segment_of(predicted[starts].astype(np.int64))
-    columns = truth.segment_of(true[starts].astype(np.int64))
-    shape = len(prediction.ids) + 1, len(truth.ids) + 1
-    rows, columns, pixels = sum_pairs(rows, columns, np.diff(starts, append=len(true)), shape)
-    areas = [np.bincount(places, pixels, size) for places, size in zip((rows, columns), shape)]
-    for side, area in zip((prediction, truth), areas):
-        if not area[1:].all():
-            raise UserError(f"{side.name}: the segments {_some(side.ids[area[1:] == 0])} have no pixel in the map")
-    return Overlaps(rows, columns, pixels, *areas)
-
-
-def _check_labels(segments: PanopticMap, num_classes: int) -> None:
+def _check_labels(segments: SegmentMap, num_classes: int, name: str) -> None:
     wrong = (segments.labels < 0) | (segments.labels >= num_classes)
     if wrong.any():
         raise UserError(
-            f"{segments.name}: label {_some(np.unique(segments.labels[wrong]))}; expected 0..{num_classes - 1} "
-            f"({num_classes} classes) or VOID ({segments.void})"
+            f"{name}: label {listed(np.unique(segments.labels[wrong]))}; expected 0..{num_classes - 1} "
+            f"({num_classes} classes) or VOID"
         )
-
-
-def _some(values: np.ndarray, most: int = 10) -> str:
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(map(str, values[:most].tolist())) + more

@@ -20,6 +20,15 @@ def write(path: Path, change: Callable[[dict], object] = lambda content: None) -
     return path
 
 
+def refusal(path: Path, **needed: bool) -> str | None:
+    """What is said against a file, if anything is."""
+    try:
+        check_instance_json(path, **needed)
+    except UserError as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -32,7 +41,7 @@ def write(path: Path, change: Callable[[dict], object] = lambda content: None) -
     ],
 )
 def test_a_right_file_passes(tmp_path: Path, change: Callable) -> None:
-    check_instance_json(write(tmp_path / "a.json", change), **NEEDED)
+    assert refusal(write(tmp_path / "a.json", change), **NEEDED) is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,9 @@ def test_what_only_masks_or_evaluation_need_may_be_missing_otherwise(tmp_path: P
         for annotation in content["annotations"]:
             del annotation["iscrowd"], annotation["segmentation"]
 
-    check_instance_json(write(tmp_path / "a.json", drop))
+    path = write(tmp_path / "a.json", drop)
+    assert refusal(path) is None
+    assert "has no segmentation" in refusal(path, masks=True) and "has no iscrowd" in refusal(path, evaluated=True)
 
 
 def test_a_panoptic_json_is_known_by_what_it_lacks(tmp_path: Path) -> None:

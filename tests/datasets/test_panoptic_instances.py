@@ -57,5 +57,5 @@ def test_a_png_that_disagrees_with_the_json_is_named(folder):
     (folder / "panoptic/3.png").write_bytes((folder / "panoptic/8.png").read_bytes())
     panoptic = read_panoptic_json(str(folder / "panoptic.json"))
     panoptic.annotations[0].segments_info.pop(0)
-    with pytest.raises(UserError, match=r"3\.png and its json disagree: id 70000"):
+    with pytest.raises(UserError, match=r"3\.png: the map has the ids 70000, which"):
         instances_of_panoptic(panoptic, str(folder / "panoptic"), "panoptic.json")

@@ -68,7 +68,7 @@ def test_folders_can_be_named(tmp_path: Path) -> None:
     expected = count_files(*jsons).counts.values
     (tmp_path / "truth").rename(tmp_path / "a")
     (tmp_path / "panoptic").rename(tmp_path / "b")
-    with pytest.raises(FileNotFoundError, match=r"panoptic/100\.png"):
+    with pytest.raises(UserError, match=r"panoptic/100\.png"):
         count_files(*jsons)
     assert np.array_equal(count_files(*jsons, tmp_path / "a", tmp_path / "b").counts.values, expected)
 

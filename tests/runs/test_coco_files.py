@@ -42,6 +42,8 @@ def test_a_wrong_file_of_instances_is_refused(folder: Path, key: str, message: s
 def test_boxes_alone_need_no_masks_and_training_no_crowds(folder: Path) -> None:
     spoil(folder / "instances.json", "segmentation", "iscrowd")
     cfg = load_config(folder / "instances.py")
+    with pytest.raises(UserError, match="has no segmentation"):
+        check_categories(cfg, ["test_dataloader"])
     cfg.test_dataloader.dataset.pipeline[1].with_mask = False
     cfg.pop("test_evaluator")
     check_categories(cfg, ["test_dataloader"])

@@ -35,7 +35,7 @@ from panoptic_peers import file_measures, make_image, our_quality, panopticapi_q
 
 from mmmaskformer.core.panoptic import PanopticSegments, panoptic_segments
 from mmmaskformer.core.tiles import OutputGeometry
-from mmmaskformer.det.head import panoptic_ids
+from mmmaskformer.det.panoptic_code import segment_codes
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.evaluation import PanopticCounts
 from mmmaskformer.files import atomic_open
@@ -197,8 +197,8 @@ def measure_fusion(args: argparse.Namespace) -> dict[str, float]:
 
     with torch.no_grad():
         masks, found = upsampled(), ours()
-        ids = torch.cat([panoptic_ids(found, THINGS), torch.tensor([THINGS + STUFF])])
-        if len(found) != SURVIVORS or not torch.equal(ids[found.index_map], theirs(masks).long()):
+        ids = torch.cat([torch.tensor([THINGS + STUFF]), segment_codes(found.labels, THINGS)])
+        if len(found) != SURVIVORS or not torch.equal(ids[found.ids], theirs(masks).long()):
             raise UserError(f"ours ({len(found)} segments) and mmdet's map differ: their times cannot be compared")
         alone = alternate(ours, lambda: theirs(masks), args.pairs)
         whole = alternate(ours, lambda: theirs(upsampled()), args.pairs)

@@ -20,14 +20,16 @@ import numpy as np
 from PIL import Image as PillowImage
 from scipy.spatial import cKDTree
 
+from mmmaskformer.coco.annotations import segment_map
 from mmmaskformer.coco.panoptic_json import Segment
 from mmmaskformer.coco.panoptic_png import id_to_rgb, write_panoptic_png
 from mmmaskformer.errors import UserError
-from mmmaskformer.evaluation import PanopticCounts, PanopticMap, count_matches
+from mmmaskformer.evaluation import PanopticCounts, count_matches
 from mmmaskformer.evaluation.panoptic_files import count_files
 
 CATEGORIES = {i: {"id": i, "name": str(i), "isthing": int(i <= 80)} for i in range(1, 134)}  # as many as COCO has
 CLASS_OF = {category: label for label, category in enumerate(CATEGORIES)}
+THINGS = np.array([category["isthing"] for category in CATEGORIES.values()], bool)
 USUAL = 15  # segments, a bit more than an image of COCO has
 RAGGED = 12.0  # how far the borders of these stray, in pixels
 
@@ -83,8 +85,8 @@ def our_quality(images: Sequence[Image]) -> Measure:
     def run() -> PanopticCounts:
         counts = PanopticCounts.zeros(len(CATEGORIES))
         for image, (predicted, true) in zip(images, segments):
-            prediction = PanopticMap.from_segments(image.prediction, predicted, CLASS_OF, "prediction")
-            truth = PanopticMap.from_segments(image.truth, true, CLASS_OF, "truth")
+            prediction = segment_map(image.prediction, predicted, CLASS_OF, THINGS, "prediction")
+            truth = segment_map(image.truth, true, CLASS_OF, THINGS, "truth")
             counts += count_matches(prediction, truth, len(CATEGORIES))
         return counts
 

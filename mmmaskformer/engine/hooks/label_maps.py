@@ -10,14 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.structures import PixelData
 from numpy import ndarray
-from torch import Tensor
 
 from mmmaskformer.engine.output_names import OutputNames, innermost_datasets
 from mmmaskformer.files import atomic_open
 from mmmaskformer.labels import DEFAULT_VOID, WIDE_VOID
 from mmmaskformer.registry import HOOKS
+from mmmaskformer.sample_results import label_map
 
 # What evaluation servers call the classes of these data sets, in the order of mmseg's class names.
 SERVER_LABELS = {
@@ -67,7 +66,7 @@ class LabelMapWriterHook(Hook):
 
 
 def file_labels(dataset: Any) -> ndarray:
-    """The number of each class in files for a data set's server, and that of void behind them, (K + 1,).
+    """Return the number of each class in files for a data set's server, and that of void behind them, (K + 1,).
 
     Args:
         dataset: of mmseg or mmdet, not wrapped.
@@ -90,18 +89,8 @@ def file_labels(dataset: Any) -> ndarray:
     return np.array([*numbers, void], np.uint16 if wide else np.uint8)
 
 
-def label_data(semantic: PixelData) -> Tensor:
-    """(1, H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
-    return semantic.sem_seg if "sem_seg" in semantic else semantic.data
-
-
-def label_map(semantic: PixelData) -> np.ndarray:
-    """(H, W) labels of a data sample's semantic map, as an array."""
-    return label_data(semantic).squeeze(0).cpu().numpy()
-
-
 def write_label_map(labels: np.ndarray, path: str | os.PathLike) -> None:
-    """Writes a label map as a gray PNG, whole or not at all.
+    """Write a label map as a gray PNG, whole or not at all.
 
     Args:
         labels: (H, W), uint8 or uint16.
