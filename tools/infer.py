@@ -119,7 +119,7 @@ class Summary:
         self.images += 1
         labels = result.labels
         if result.panoptic is not None:
-            labels = result.panoptic.labels(void=len(self.classes))
+            labels = result.panoptic.label_map(void=len(self.classes))
             self._count("things", [segment.label for segment in result.panoptic.segments if segment.is_thing])
         if result.instances is not None:
             sure = result.instances.above(self.min_score).labels.tolist()

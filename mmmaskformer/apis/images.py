@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mmmaskformer.engine.output_names import distinct_names
 from mmmaskformer.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
@@ -105,28 +105,10 @@ def output_names(images: Sequence[Path | np.ndarray]) -> list[str]:
         The stem of a file; where two files have the same, as many of their folders' names as tell them apart go in
         front, or the suffix behind. Arrays are numbered.
     """
-    keys = [os.path.abspath(image) if isinstance(image, Path) else index for index, image in enumerate(images)]
-    different = dict(zip(keys, images))
-    names = dict(zip(different, _different_names(different)))
+    keys = [os.path.abspath(image) if isinstance(image, Path) else str(index) for index, image in enumerate(images)]
+    stems = [image.stem if isinstance(image, Path) else f"array_{index:06d}" for index, image in enumerate(images)]
+    names = distinct_names(dict(zip(keys, stems)), separator="_")
     return [names[key] for key in keys]
-
-
-def _different_names(images: Mapping[str | int, Path | np.ndarray]) -> list[str]:
-    """Names of images of which none comes twice; the key of an array is its number."""
-    names = [f"array_{key:06d}" if isinstance(image, np.ndarray) else image.stem for key, image in images.items()]
-    files = [(index, path) for index, path in enumerate(images.values()) if isinstance(path, Path)]
-    depth = 1
-    while (clashing := _repeated(names)) and depth <= max((len(path.resolve().parts) for _, path in files), default=0):
-        for index, path in files:
-            if names[index].casefold() in clashing:
-                names[index] = "_".join([*path.resolve().parent.parts[1:][-depth:], path.stem])
-        depth += 1
-    for index, path in files:
-        if names[index].casefold() in clashing:
-            names[index] += path.suffix.replace(".", "_")
-    while clashing := _repeated(names):
-        names = [f"{name}_{index}" if name.casefold() in clashing else name for index, name in enumerate(names)]
-    return names
 
 
 def check_outputs(images: Sequence[Path | np.ndarray], outputs: Iterable[Path]) -> None:
@@ -143,8 +125,3 @@ def check_outputs(images: Sequence[Path | np.ndarray], outputs: Iterable[Path]) 
     for path in outputs:
         if path.resolve() in sources:
             raise UserError(f"{path} is one of the images and would be written over: choose another folder for results")
-
-
-def _repeated(names: Sequence[str]) -> set[str]:
-    # Without case: a.png and A.png are one file on some disks.
-    return {name for name, count in Counter(name.casefold() for name in names).items() if count > 1}

@@ -221,7 +221,8 @@ class MaskFormerInferencer:
         outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
             found = prediction_of(output, len(self.classes))
-            yield SegmentationResult(found, self.classes, self.palette, image, name, self._loading)
+            about = (self.classes, self.palette, image, name, self._loading)
+            yield SegmentationResult(found.labels, found.panoptic, found.instances, *about)
 
 
 def find_device(name: str | None) -> torch.device:
