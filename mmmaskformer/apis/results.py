@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from mmmaskformer.coco.annotations import corner_and_size, run_lengths, segments_info
+from mmmaskformer.coco.annotations import corner_and_size, encoded_masks, segments_info
 from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.engine.hooks.label_maps import write_label_map
 from mmmaskformer.files import atomic_open
@@ -123,7 +123,7 @@ class SegmentationResult(ImageSegmentation):
     def _instance_annotations(self) -> dict[str, Any]:
         """Results of COCO's instance format, with names; ``category_id`` counts the model's classes."""
         found = self.instances
-        columns = (found.labels.tolist(), found.scores, found.boxes.tolist(), run_lengths(found.masks))
+        columns = (found.labels.tolist(), found.scores, found.boxes.tolist(), encoded_masks(found.masks))
         instances = [
             {
                 "category_id": label,

@@ -6,14 +6,14 @@ Source: the COCO panoptic format, https://cocodataset.org/#format-data.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from mmmaskformer.categories import check_names_are_known
 from mmmaskformer.coco.panoptic_png import ID_LIMIT
-from mmmaskformer.coco.schema import Box, Flag, ImageKey, Key, Name, Side, read_json_as
+from mmmaskformer.coco.schema import Box, Flag, ImageKey, Key, Name, Side, check_distinct, read_json_as
 from mmmaskformer.errors import UserError, listed, suggest
 
 WHAT = "panoptic json"
@@ -77,9 +77,9 @@ def read_panoptic_json(path: str | os.PathLike, backend_args: Mapping | None = N
             PNG; an annotation is of no image, or a segment of no category.
     """
     content = read_json_as(path, PanopticTruth, WHAT, backend_args, HINTS)
-    _check_distinct(path, "images have the id", (image.id for image in content.images))
-    _check_distinct(path, "categories have the id", (category.id for category in content.categories))
-    _check_distinct(path, "categories have the name", (category.name for category in content.categories))
+    check_distinct(path, "images have the id", (image.id for image in content.images))
+    check_distinct(path, "categories have the id", (category.id for category in content.categories))
+    check_distinct(path, "categories have the name", (category.name for category in content.categories))
     _check_annotations(path, content.annotations)
     images, categories = {image.id: image for image in content.images}, {c.id for c in content.categories}
     for annotation in content.annotations:
@@ -204,13 +204,13 @@ def annotations_by_image(panoptic: PanopticTruth, path: str) -> dict[int | str, 
 
 def _check_annotations(path: str | os.PathLike, annotations: Sequence[Annotation]) -> None:
     """Refuses two annotations of an image or a PNG, PNGs elsewhere, and two segments of one id."""
-    _check_distinct(path, "annotations are of the image", (annotation.image_id for annotation in annotations))
-    _check_distinct(path, "annotations name the PNG", (annotation.file_name for annotation in annotations))
+    check_distinct(path, "annotations are of the image", (annotation.image_id for annotation in annotations))
+    check_distinct(path, "annotations name the PNG", (annotation.file_name for annotation in annotations))
     for annotation in annotations:
         check_stays_below(path, annotation.file_name)
         if len({segment.id for segment in annotation.segments_info}) < len(annotation.segments_info):
             what = f"segments of {annotation.file_name} have the id"
-            _check_distinct(path, what, (segment.id for segment in annotation.segments_info))
+            check_distinct(path, what, (segment.id for segment in annotation.segments_info))
 
 
 def check_stays_below(path: str | os.PathLike, name: str) -> None:
@@ -224,12 +224,6 @@ def check_stays_below(path: str | os.PathLike, name: str) -> None:
         raise UserError(f"{path}: the file_name {name} leads out of the folder that it is below")
 
 
-def _check_distinct(path: str | os.PathLike, what: str, values: Iterable[Hashable]) -> None:
-    seen: set[Hashable] = set()
-    for value in values:
-        if value in seen:
-            raise UserError(f"{path}: two {what} {value!r}")
-        seen.add(value)
 
 
 def _first_difference(left: Sequence[str], right: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -18,13 +18,13 @@ from msgspec import Meta
 
 from mmmaskformer.errors import UserError
 
-Number = int | float
 Flag = Literal[0, 1] | bool
 Name = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\A[^\0]*\Z")]
 Key = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 ImageKey = Key | str  # COCO counts its images; converters of other data sets take the name of the file
 Side = Annotated[int, Meta(ge=1, lt=2**20)]
-Box = tuple[Number, Number, Number, Number]
+Coordinate = Annotated[float, Meta(ge=-(2**20), le=2**20)]  # in pixels; pycocotools walks along every edge
+Box = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 
 SHOWN = 80
 Kind = TypeVar("Kind")
@@ -64,29 +64,72 @@ def read_json_as(
         raise UserError(f"{what} {path} cannot be read: {error}") from error
 
 
+def decode_part(
+    decoder: msgspec.json.Decoder[Kind], content: msgspec.Raw, path: str | os.PathLike, what: str, where: str
+) -> Kind:
+    """A part of a file that was left as it is, checked.
+
+    Args:
+        decoder: says what the part must be.
+        content: the part.
+        path: the file, for errors.
+        what: name of the format, for errors.
+        where: the part's place in the file, for errors.
+
+    Raises:
+        UserError: the part is not what it must be.
+    """
+    try:
+        return decoder.decode(content)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path} is no {what}: {_explain(str(error), bytes(content), {}, where)}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{what} {path} cannot be read: {where}: {error}") from error
+
+
+def check_distinct(path: str | os.PathLike, what: str, values: Iterable[Hashable]) -> None:
+    """Refuses two equal values.
+
+    Args:
+        path: the file, for the message.
+        what: what two things have in common then, for instance "images have the id".
+        values: which must differ.
+
+    Raises:
+        UserError: with the first value that is there twice.
+    """
+    seen: set[Hashable] = set()
+    for value in values:
+        if value in seen:
+            raise UserError(f"{path}: two {what} {value!r}")
+        seen.add(value)
+
+
 @functools.cache
 def _decoder(kind: type[Kind]) -> msgspec.json.Decoder[Kind]:
     return msgspec.json.Decoder(kind)
 
 
-def _explain(error: str, content: bytes, hints: Mapping[str, str]) -> str:
-    """Says where in the file something is wrong, what is there and what must be."""
+def _explain(error: str, content: bytes, hints: Mapping[str, str], prefix: str = "") -> str:
+    """Says where in a file, or in the part of it at ``prefix``, something is wrong, what is there and what must be."""
     problem, _, place = error.partition(" - at `$")
     place = place.rstrip("`").lstrip(".")
     found = _value_at(content, place)
+    place = prefix + place
     missing = re.search(r"missing required field `(\w+)`", problem)
     if missing:
-        where = f"{place} ({found})" if place else "it"
+        where = f"{place} ({found})" if place and found else place or "it"
         return f"{where} has no {missing[1]}{hints.get(missing[1], '')}"
-    return f"{place or 'it'} is {found}: {problem[:1].lower()}{problem[1:]}"
+    value = f" is {found}" if found else ""
+    return f"{place or 'it'}{value}: {problem[:1].lower()}{problem[1:]}"
 
 
-def _value_at(content: bytes, place: str) -> str:
-    """What is at a place such as ``images[3].height``, shortened."""
+def _value_at(content: bytes, place: str) -> str | None:
+    """What is at a place such as ``images[3].height``, shortened; None where json cannot read the file."""
     try:
         value: Any = json.loads(content)
     except (ValueError, RecursionError):
-        return "not what it must be"
+        return None
     for key, index in re.findall(r"(\w+)|\[(\d+)\]", place):
         value = value[int(index)] if index else value[key]
     text = repr(value) if not isinstance(value, dict | list) else json.dumps(value)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from mmmaskformer.categories import check_class_names, matches_by_name
+from mmmaskformer.coco.instance_json import check_instance_json
+from mmmaskformer.coco.panoptic_json import read_panoptic_json
 from mmmaskformer.errors import UserError, listed
 from mmmaskformer.registry import class_in_config
 from mmmaskformer.runs.config import as_list, walk
@@ -90,7 +93,7 @@ def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
 
 
 def check_categories(cfg: Mapping, dataloaders: Sequence[str]) -> None:
-    """Compare class names with the categories of COCO's files that are on this machine.
+    """Check COCO's files that are on this machine, and compare class names with their categories.
 
     This is about mmdet's CocoDataset, CocoPanopticDataset and those derived from them that match names in the same
     way, and about mmdet's two metrics of these formats. Our own data sets and metrics compare when they load.
@@ -100,8 +103,9 @@ def check_categories(cfg: Mapping, dataloaders: Sequence[str]) -> None:
         dataloaders: Keys of the data loaders that are going to be used; the evaluator of each is looked at, too.
 
     Raises:
-        UserError: With the class that is no category, the file and its categories.
+        UserError: With what is wrong in a file, or the class that is no category, the file and its categories.
     """
+    check_file = functools.cache(_check_coco_file)
     for key in dataloaders:
         metainfos = []
         for dataset in iterate_datasets(cfg.get(key)):
@@ -112,18 +116,29 @@ def check_categories(cfg: Mapping, dataloaders: Sequence[str]) -> None:
             path = os.path.join(dataset.get("data_root") or "", dataset.get("ann_file") or "")
             classes = metainfos[-1].get("classes")
             if classes is not None and matches_by_name(kind) and os.path.isfile(path):
+                panoptic = any(base.__name__ == "CocoPanopticDataset" for base in kind.__mro__)
+                masks = any(step.get("with_mask") for step in as_list(dataset.get("pipeline")))
+                check_file(path, panoptic, masks, False)
                 check_class_names(path, classes, f"{key} ({kind.__name__})")
         if metainfos and metainfos[0].get("classes") is not None:
-            _check_metrics(cfg, key.replace("dataloader", "evaluator"), metainfos[0])
+            _check_metrics(cfg, key.replace("dataloader", "evaluator"), metainfos[0], check_file)
 
 
-def _check_metrics(cfg: Mapping, key: str, metainfo: Mapping) -> None:
+def _check_coco_file(path: str, panoptic: bool, masks: bool, evaluated: bool) -> None:
+    if panoptic:
+        read_panoptic_json(path)
+    else:
+        check_instance_json(path, masks=masks, evaluated=evaluated)
+
+
+def _check_metrics(cfg: Mapping, key: str, metainfo: Mapping, check_file: Callable) -> None:
     classes = metainfo["classes"]
     for metric in as_list(cfg.get(key)):
         kind, path = class_in_config(METRICS, metric), metric.get("ann_file")
         name = getattr(kind, "__name__", "")
         if name not in NAMING_METRICS or metric.get("sort_categories") or not path or not os.path.isfile(path):
             continue
+        check_file(path, name == "CocoPanopticMetric", "segm" in as_list(metric.get("metric")), True)
         # A file of instances may leave out the stuff behind the things.
         needed = metainfo.get("thing_classes", classes) if name == "CocoMetric" else classes
         check_class_names(path, classes, f"{key} ({name})", needed)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import foreign_cases
+import fuzz_coco_json
 import fuzz_hf_config
 import fuzz_meta_config
 import fuzz_safetensors
@@ -17,8 +18,8 @@ from small_models import write_small_hf
 
 @pytest.mark.parametrize(
     ("module", "cases", "seed"),
-    [(fuzz_hf_config, 10, 0), (fuzz_safetensors, 20, 100), (fuzz_meta_config, 10, 0)],
-    ids=["hf_config", "safetensors", "meta_config"],
+    [(fuzz_hf_config, 10, 0), (fuzz_safetensors, 20, 100), (fuzz_meta_config, 10, 0), (fuzz_coco_json, 12, 6)],
+    ids=["hf_config", "safetensors", "meta_config", "coco_json"],
 )
 def test_hostile_files_end_in_one_line_or_do_no_harm(module: object, cases: int, seed: int) -> None:
     outcomes, failures = run_cases(module.case, cases, seed)

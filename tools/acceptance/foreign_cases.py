@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,6 +104,9 @@ def call(tool: str, *arguments: object) -> Outcome:
             main()
     except SystemExit as error:
         status = int(error.code or 0)
+    except Exception:  # what ends a process with a traceback
+        status = 1
+        errors.write(traceback.format_exc())
     finally:
         sys.argv = before
     return Outcome(status, output.getvalue(), errors.getvalue())
