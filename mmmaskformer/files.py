@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,8 +29,8 @@ def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False
     if mode not in ("w", "wb"):
         raise ValueError(f"atomic_open writes whole files: mode must be 'w' or 'wb', got {mode!r}")
     target = Path(os.path.realpath(path))
-    # The process id keeps ranks that write the same name apart; the leading dot keeps it out of globs.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # The ids keep ranks and threads that write the same name apart; the leading dot keeps it out of globs.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with open(temporary, mode, **kwargs) as file:
             yield file

@@ -152,6 +152,9 @@ def test_a_metrics_file_of_things_alone_is_right(cfg: Config, files: Path, tmp_p
     things = annotations(files, tmp_path, categories=tiny_panoptic.CATEGORIES[:1])
     cfg.test_evaluator[1].ann_file = things
     check_categories(cfg, ["test_dataloader"])
+    cfg.test_evaluator[1].ann_file = annotations(files, tmp_path, categories=[dict(id=7, name="cube", isthing=1)])
+    with pytest.raises(UserError, match=r"'square' is no category of .*instances\.json \(cube\)"):
+        check_categories(cfg, ["test_dataloader"])
 
 
 def test_a_data_loader_that_is_built_already_is_compared_too(cfg: Config, tmp_path: Path) -> None:

@@ -24,19 +24,36 @@ def choose_outputs(cfg: Config, outputs: Sequence[str]) -> None:
     Raises:
         UserError: There is no such kind, or the model does not have it.
     """
-    unknown = [name for name in outputs if name not in OUTPUTS]
-    if unknown or not outputs:
+    has_segments = "panoptic_head" in cfg.model
+    names = outputs_of(outputs, has_segments, has_labels="panoptic_fusion_head" not in cfg.model)
+    if not has_segments:
+        return
+    chosen = {f"{name}_on": name in names for name in OUTPUTS}
+    cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **chosen}
+
+
+def outputs_of(outputs: str | Sequence[str], has_segments: bool, has_labels: bool) -> list[str]:
+    """Return the kinds of segmentation that were asked for.
+
+    Args:
+        outputs: the kinds, or one.
+        has_segments: whether the model has a panoptic head.
+        has_labels: whether it predicts label maps.
+
+    Raises:
+        UserError: there is no such kind, or the model does not have it.
+    """
+    names = [outputs] if isinstance(outputs, str) else list(outputs)
+    unknown = [name for name in names if name not in OUTPUTS]
+    if unknown or not names:
         named = f"{unknown[0]!r} is no kind of output" if unknown else "no kind of output was given"
         raise UserError(f"{named}; there are {', '.join(OUTPUTS)}")
-    if "panoptic_head" not in cfg.model:
-        foreign = [name for name in outputs if name != "semantic"]
-        if foreign:
-            raise UserError(f"{foreign[0]} output needs a model with a panoptic_head; this config's has none")
-        return
-    if "semantic" in outputs and "panoptic_fusion_head" in cfg.model:
+    foreign = [name for name in names if name != "semantic"]
+    if foreign and not has_segments:
+        raise UserError(f"{foreign[0]} output needs a model with a panoptic_head; this config's has none")
+    if "semantic" in names and not has_labels:
         raise UserError("mmdet's own MaskFormer has no semantic output; type='mmmaskformer.MaskFormer' has")
-    chosen = {f"{name}_on": name in outputs for name in OUTPUTS}
-    cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **chosen}
+    return names
 
 
 def draw_predictions(cfg: Config, show_dir: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from mmmaskformer.apis.arrays import as_picture
 from mmmaskformer.coco.annotations import corner_and_size, encoded_masks, segments_info
 from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.engine.hooks.label_maps import write_label_map
@@ -55,7 +56,7 @@ class SegmentationResult(ImageSegmentation):
     def image(self) -> ndarray:
         """The image, (H, W, 3) uint8, RGB; a file is read again."""
         if isinstance(self.source, np.ndarray):
-            return np.ascontiguousarray(self.source[..., ::-1])
+            return as_picture(self.source)
         return read_picture(self.source, **self.loading)
 
     def overlay(self, opacity: float = 0.5, min_score: float = MIN_SCORE) -> ndarray:

@@ -33,6 +33,8 @@ class HeadSizes:
         boxes: whether it predicts boxes.
         scales: how many of the pixel decoder's maps a decoder with masked attention reads; 0 for the paper's decoder.
         pooled: whether queries are classified by the pixels under their masks too.
+        placed: whether the pixel decoder adds places.
+        pilots: whether it was trained with pilots.
     """
 
     kind: str
@@ -47,6 +49,8 @@ class HeadSizes:
     boxes: bool
     scales: int = 0
     pooled: bool = False
+    placed: bool = False
+    pilots: bool = False
 
 
 def find_head(state: Mapping[str, Tensor]) -> str:
@@ -107,6 +111,8 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> HeadSizes:
         boxes=f"{head}.box_embed.layers.0.weight" in state,
         scales=scales,
         pooled=f"{head}.class_embed.pool.weight" in state,
+        placed=f"{head}.pixel_decoder.position_convs.0.weight" in state,
+        pilots=f"{head}.pilots.label_embed.weight" in state,
     )
 
 

@@ -137,6 +137,7 @@ def to_theirs(model: ConvertedModel, target: str) -> Conversion:
     for part, what in (
         ("query_feat.weight", "masked attention"),
         ("class_embed.pool.weight", "a class head that reads the pixels under a mask"),
+        ("pixel_decoder.position_convs.0.weight", "a pixel decoder that adds places"),
     ):
         if f"{model.head}.{part}" in model.weights:
             raise UserError(

@@ -224,8 +224,6 @@ def check_stays_below(path: str | os.PathLike, name: str) -> None:
         raise UserError(f"{path}: the file_name {name} leads out of the folder that it is below")
 
 
-
-
 def _first_difference(left: Sequence[str], right: Sequence[str]) -> str:
     for position, (name, other) in enumerate(zip(left, right)):
         if name != other:

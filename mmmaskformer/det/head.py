@@ -18,7 +18,7 @@ from mmmaskformer.core.panoptic import detr_segments, panoptic_segments
 from mmmaskformer.core.tiles import OutputGeometry
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 from .panoptic_code import check_room, write_panoptic
 from .samples import geometry_of, input_size, segment_targets
@@ -111,14 +111,18 @@ class MaskFormerPanopticHead(MaskTransformer):
             )
 
     def forward(
-        self, features: Sequence[Tensor], samples: Sequence[DetDataSample], last_only: bool = False
+        self,
+        features: Sequence[Tensor],
+        samples: Sequence[DetDataSample],
+        last_only: bool = False,
+        targets: SegmentTargets | None = None,
     ) -> MaskPredictions:
         """Predict from the backbone's outputs; the samples tell the padding where ``mask_padding`` asks for it."""
         padding = None
         if self.mask_padding:
             metas = [sample.metainfo for sample in samples]
             padding = padding_of(metas, input_size(samples), features[0].device)
-        return super().forward(features, padding, last_only)
+        return super().forward(features, padding, last_only, targets)
 
     def loss(self, features: Sequence[Tensor], samples: Sequence[DetDataSample]) -> dict[str, Tensor]:
         """Losses of a padded batch; see :class:`mmmaskformer.core.MaskCriterion` and ``segment_targets``.
@@ -128,7 +132,7 @@ class MaskFormerPanopticHead(MaskTransformer):
             FloatingPointError: a non-finite prediction.
         """
         targets = segment_targets(samples, self.num_things_classes, self.num_stuff_classes, self.ignore_index)
-        return self.criterion(self(features, samples), targets)
+        return self.criterion(self(features, samples, targets=targets), targets)
 
     def predict(self, features: Sequence[Tensor], samples: Sequence[DetDataSample]) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, K+1) and mask logits (B, Q, H, W) at padded input size, for mmdet's own fusion head.

@@ -32,6 +32,6 @@ def test_a_png_that_is_missing_is_named() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_masks_are_what_their_encoded_masks_say(count: int) -> None:
+def test_masks_are_what_their_codes_say(count: int) -> None:
     masks = np.random.default_rng(0).random((count, 5, 7)) < 0.5
     assert [coco_mask.decode(code).tolist() for code in encoded_masks(masks)] == masks.astype(int).tolist()

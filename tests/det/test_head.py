@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from tiny_detectors import QUERIES, STUFF, THINGS, build_detector, head_config, images, samples
-from tiny_models import BACKBONE, FAST, build_segmentor
+from tiny_models import BACKBONE, FAST, PLACED, build_segmentor
 from tiny_models import head_config as semantic_head
 
 from mmmaskformer.core.panoptic import PanopticSegments
@@ -105,7 +105,7 @@ def test_an_instance_model_takes_a_data_set_that_does_not_speak_of_things():
 
 
 @pytest.mark.parametrize("truth", ["panoptic", "instance", "semantic"])
-@pytest.mark.parametrize("parts", [{}, FAST], ids=["paper", "fast"])
+@pytest.mark.parametrize("parts", [{}, FAST, PLACED], ids=["paper", "fast", "placed"])
 def test_the_same_model_trains_from_every_kind_of_ground_truth(truth, parts):
     model = build_detector(head_config(**parts)).train()
     batch = samples(SIZES, truth=truth)

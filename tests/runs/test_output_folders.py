@@ -77,6 +77,8 @@ def test_results_stay_out_of_the_data(out: str) -> None:
 def test_other_folders_are_taken(folders: dict) -> None:
     check_output_folders(config(SEMANTIC, PANOPTIC), folders)
     check_output_folders(Config({}), folders)
+    with pytest.raises(UserError, match="in the test data|two folders"):
+        check_output_folders(config(SEMANTIC, PANOPTIC), {**folders, "--show-dir": "coco"})
 
 
 def test_a_file_is_no_folder() -> None:

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmmaskformer import runs
 from mmmaskformer.analysis.queries import QueryStatistics, mask_head, query_mask, query_statistics
-from mmmaskformer.apis.inferencer import class_names, find_device
+from mmmaskformer.apis.model_info import class_names, find_device
 from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.engine.output_names import image_loading
 from mmmaskformer.errors import one_line_errors
@@ -141,6 +141,7 @@ def plot_unique_classes(statistics: QueryStatistics, path: Path) -> None:
     right.set(title="how often a query fires", xlabel="queries, sorted", ylabel="share of images", ylim=(0, 1))
     for axes in (left, right):
         axes.set_xlim(0.5, len(ranks) + 0.5)
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=axes is left))
     with atomic_open(path) as file:
         figure.savefig(file, format="png", dpi=130)
