@@ -83,7 +83,7 @@ def make_dataset(root: Path, images: int = 2) -> Path:
         runs = coco_mask.encode(np.asfortranarray(labels == 2, np.uint8))
         outline = dict(size=runs["size"], counts=runs["counts"].decode())
         square = annotations[-1]["segments_info"][2]
-        instances.append({**square, "image_id": index, "segmentation": outline})
+        instances.append({**square, "id": index + 1, "image_id": index, "segmentation": outline})
     panoptic = dict(images=listed, annotations=annotations, categories=CATEGORIES)
     (root / "panoptic.json").write_text(json.dumps(panoptic))
     (root / "instances.json").write_text(
