@@ -32,7 +32,7 @@ def write(path: Path, change: Callable[[dict], object] = lambda content: None) -
     ],
 )
 def test_a_right_file_passes(tmp_path: Path, change: Callable) -> None:
-    check_instance_json(write(tmp_path / "a.json", change), **NEEDED)
+    assert check_instance_json(write(tmp_path / "a.json", change), **NEEDED) is None
 
 
 @pytest.mark.parametrize(
