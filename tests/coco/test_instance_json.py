@@ -77,7 +77,7 @@ def test_what_only_masks_or_evaluation_need_may_be_missing_otherwise(tmp_path: P
         for annotation in content["annotations"]:
             del annotation["iscrowd"], annotation["segmentation"]
 
-    check_instance_json(write(tmp_path / "a.json", drop))
+    assert check_instance_json(write(tmp_path / "a.json", drop)) is None
 
 
 def test_a_panoptic_json_is_known_by_what_it_lacks(tmp_path: Path) -> None:
