@@ -32,7 +32,7 @@ def values_in(pixels: ndarray) -> ndarray:
     return np.unique(flat[run_starts(flat)]).astype(np.int64)
 
 
-def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tuple[ndarray, ndarray]:
+def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tuple[ndarray, ndarray, ndarray]:
     """Finds each pixel's value in a list.
 
     Segments are runs of pixels, of which there are far fewer than pixels to look up.
@@ -44,7 +44,8 @@ def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tupl
         name: what an error calls the map.
 
     Returns:
-        (H, W) int32, the place in ``known`` plus 1, and 0 for void and values that are not known; and these values.
+        (H, W) int32, the place in ``known`` plus 1, and 0 for void and values that are not known; these
+        values; and (S,) int64, the pixels of each value in ``known``.
 
     Raises:
         UserError: a value is twice in ``known``, or is that of void.
@@ -62,8 +63,10 @@ def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tupl
     places = look_up(known, of_runs)
     is_unknown = known.take(places) != of_runs
     places[is_unknown] = 0
-    ids = np.repeat(places.astype(np.int32), np.diff(starts, append=len(flat)))
-    return ids.reshape(values.shape), np.unique(of_runs[is_unknown])
+    lengths = np.diff(starts, append=len(flat))
+    ids = np.repeat(places.astype(np.int32), lengths).reshape(values.shape)
+    areas = np.bincount(places, lengths, len(known))[1:].astype(np.int64)
+    return ids, np.unique(of_runs[is_unknown]), areas
 
 
 def look_up(known: ndarray, values: ndarray, factor: int = GOLDEN) -> ndarray:

@@ -91,7 +91,7 @@ class SegmentMap:
             UserError: two segments of the list have one value, or one has that of void; map and list do not agree.
         """
         known = np.asarray(known, np.int64)
-        ids, unknown = number_pixels(values, known, void, name or "panoptic map")
+        ids, unknown, areas = number_pixels(values, known, void, name or "panoptic map")
         found = cls(
             ids,
             np.asarray(labels, np.int64),
@@ -99,7 +99,8 @@ class SegmentMap:
             None if scores is None else np.asarray(scores, np.float64),
             None if crowd is None else np.asarray(crowd, bool),
         )
-        empty = found.areas == 0
+        vars(found)["areas"] = areas  # known already, from the same runs of pixels
+        empty = areas == 0
         if name is None:
             return found.only(~empty) if empty.any() else found
         if len(unknown):

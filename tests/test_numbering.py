@@ -44,7 +44,7 @@ def test_each_pixel_has_the_number_of_its_value(seed: int) -> None:
     known = rng.choice(256**3 - 1, 7, replace=False) + 1
     values = np.append(known, [0, 2**40])[rng.integers(0, 9, (9, 11))]
     values[0, :9] = np.append(known, [0, 2**40])
-    ids, unknown = number_pixels(values, known, 0, "a map")
+    ids, unknown, areas = number_pixels(values, known, 0, "a map")
     assert unknown.tolist() == [2**40]
     for number, value in enumerate(known, 1):
-        assert ((ids == number) == (values == value)).all()
+        assert ((ids == number) == (values == value)).all() and areas[number - 1] == (values == value).sum()

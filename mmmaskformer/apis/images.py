@@ -6,8 +6,7 @@ import glob
 import hashlib
 import os
 import stat
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from mmmaskformer.apis.arrays import check_channel_order, decoded, pixels_of
 from mmmaskformer.apis.fetching import fetch_image, is_url
+from mmmaskformer.engine.output_names import distinct_names
 from mmmaskformer.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
@@ -192,29 +192,9 @@ def output_names(images: Sequence[ListedImage]) -> list[str]:
         The stem of a file. If two files have the same stem, the names of as many of their folders as they differ in are
         put in front, or the suffix behind. A file that comes again keeps its name. A long name is cut.
     """
-    keys = [os.path.abspath(image) if isinstance(image, Path) else id(image) for image in images]
-    different = dict(zip(keys, images))
-    names = dict(zip(different, _different_names(different)))
-    return [names[key] for key in keys]
-
-
-def _different_names(images: Mapping[str | int, ListedImage]) -> list[str]:
-    """Return names of images of which none comes twice."""
-    names = [image.stem for image in images.values()]
-    files = [(index, path) for index, path in enumerate(images.values()) if isinstance(path, Path)]
-    depth = 1
-    while (clashing := _repeated(names)) and depth <= max((len(path.resolve().parts) for _, path in files), default=0):
-        for index, path in files:
-            if names[index].casefold() in clashing:
-                names[index] = "_".join([*path.resolve().parent.parts[1:][-depth:], path.stem])
-        depth += 1
-    for index, path in files:
-        if names[index].casefold() in clashing:
-            names[index] += path.suffix.replace(".", "_")
-    names = [_cut(name) for name in names]
-    while clashing := _repeated(names):
-        names = [f"{name}_{index}" if name.casefold() in clashing else name for index, name in enumerate(names)]
-    return names
+    keys = [os.path.abspath(image) if isinstance(image, Path) else str(id(image)) for image in images]
+    names = distinct_names({key: image.stem for key, image in zip(keys, images)}, separator="_")
+    return [_cut(names[key]) for key in keys]
 
 
 def _cut(name: str) -> str:
@@ -240,8 +220,3 @@ def check_outputs(images: Sequence[ListedImage], outputs: Iterable[Path]) -> Non
     for path in outputs:
         if path.resolve() in sources:
             raise UserError(f"{path} is one of the images and would be written over: choose another folder for results")
-
-
-def _repeated(names: Sequence[str]) -> set[str]:
-    # Without case: a.png and A.png are one file on some disks.
-    return {name for name, count in Counter(name.casefold() for name in names).items() if count > 1}

@@ -279,4 +279,5 @@ class MaskFormerInferencer:
             if "object_mask_thr" in options and found.instances is not None:
                 found = replace(found, instances=found.instances.above(options["object_mask_thr"]))
             source = image.pixels if isinstance(image, ImageInMemory) else image
-            yield SegmentationResult(found, self.classes, self.palette, source, name, self._loading)
+            about = (self.classes, self.palette, source, name, self._loading)
+            yield SegmentationResult(found.labels, found.panoptic, found.instances, *about)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ import numpy as np
 from numpy import ndarray
 
 from mmmaskformer.apis.arrays import as_picture
-from mmmaskformer.coco.annotations import corner_and_size, run_lengths, segments_info
+from mmmaskformer.coco.annotations import corner_and_size, encoded_masks, segments_info
 from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.engine.hooks.label_maps import write_label_map
 from mmmaskformer.files import atomic_open
-from mmmaskformer.segments import ImageSegmentation, Instances, SegmentMap
+from mmmaskformer.segments import ImageSegmentation
 from mmmaskformer.visualization import MIN_SCORE, draw_segmentation, read_picture, write_png
 
 # What `save` adds to an image's name.
@@ -31,12 +31,14 @@ def image_outputs(out_dir: str | os.PathLike, names: Iterable[str]) -> Iterator[
         yield from (Path(out_dir, f"{name}_{ending}") for ending in IMAGE_ENDINGS)
 
 
-@dataclass
-class SegmentationResult:
-    """What the model says about one image.
+@dataclass(frozen=True)
+class SegmentationResult(ImageSegmentation):
+    """What the model says about one image, at the image's own size.
 
     Attributes:
-        found: what it predicted: label map, segments, instances or some of them.
+        labels: (H, W) int64, indices into ``classes``; anything else is void. None if not asked.
+        panoptic: the map of segments, with class, score, area and box of each; None if not asked.
+        instances: labels, scores, boxes and masks of objects; None if not asked.
         classes: name of every class.
         palette: red, green and blue of every class.
         source: the file, or the array that was given.
@@ -45,27 +47,11 @@ class SegmentationResult:
         loading: how the file was decoded: ``color_type`` and ``backend_args`` of MMCV's ``LoadImageFromFile``.
     """
 
-    found: ImageSegmentation
-    classes: list[str]
-    palette: list[list[int]]
-    source: Path | ndarray
-    name: str
+    classes: Sequence[str] = ()
+    palette: Sequence[Sequence[int]] = ()
+    source: Path | ndarray | None = None
+    name: str = ""
     loading: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def labels(self) -> ndarray | None:
-        """(H, W) int64 at the image's own size, indices into ``classes``; anything else is void. None if not asked."""
-        return self.found.labels
-
-    @property
-    def panoptic(self) -> SegmentMap | None:
-        """The map of segments and a list with class, score, area and box of each; None if not asked."""
-        return self.found.panoptic
-
-    @property
-    def instances(self) -> Instances | None:
-        """Labels, scores, boxes and masks of objects; None if not asked."""
-        return self.found.instances
 
     def image(self) -> ndarray:
         """The image, (H, W, 3) uint8, RGB; a file is read again."""
@@ -82,9 +68,7 @@ class SegmentationResult:
         return next(self._overlays(opacity, min_score))[1]
 
     def _overlays(self, opacity: float, min_score: float) -> Iterator[tuple[str, ndarray]]:
-        return draw_segmentation(
-            self.image(), self.found, self.classes, self.palette, opacity=opacity, min_score=min_score
-        )
+        return draw_segmentation(self.image(), self, self.classes, self.palette, opacity=opacity, min_score=min_score)
 
     def save(
         self,
@@ -140,7 +124,7 @@ class SegmentationResult:
     def _instance_annotations(self) -> dict[str, Any]:
         """Results of COCO's instance format, with names; ``category_id`` counts the model's classes."""
         found = self.instances
-        columns = (found.labels.tolist(), found.scores, found.boxes.tolist(), run_lengths(found.masks))
+        columns = (found.labels.tolist(), found.scores, found.boxes.tolist(), encoded_masks(found.masks))
         instances = [
             {
                 "category_id": label,

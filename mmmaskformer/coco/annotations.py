@@ -72,7 +72,7 @@ def corner_and_size(box: Sequence) -> list:
     return [left, top, right - left, bottom - top]
 
 
-def run_lengths(masks: ndarray) -> list[dict[str, Any]]:
+def encoded_masks(masks: ndarray) -> list[dict[str, Any]]:
     """COCO's run-length codes of masks (n, H, W), to be written as JSON."""
     codes = coco_mask.encode(np.asfortranarray(np.moveaxis(masks, 0, -1), np.uint8))
     return [{"size": code["size"], "counts": code["counts"].decode()} for code in codes]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from msgspec import to_builtins
 
-from mmmaskformer.coco.annotations import corner_and_size, read_ids, run_lengths, segment_map
+from mmmaskformer.coco.annotations import corner_and_size, encoded_masks, read_ids, segment_map
 from mmmaskformer.coco.panoptic_json import PanopticTruth, annotations_by_image, thing_ids
 from mmmaskformer.datasets.progress import with_progress
 
@@ -50,7 +50,7 @@ def instances_of_panoptic(
         png = os.path.join(png_dir, annotation.file_name)
         found = segment_map(read_ids(png, backend_args), segments, class_of, countable, png)
         chosen = np.flatnonzero(countable[found.labels])
-        for place, code in zip(chosen.tolist(), run_lengths(found.masks(chosen + 1))):
+        for place, code in zip(chosen.tolist(), encoded_masks(found.masks(chosen + 1))):
             annotations.append(
                 dict(
                     id=len(annotations) + 1,  # COCO's evaluation takes 0 for "none"

@@ -24,13 +24,13 @@ def innermost_datasets(dataset: Any) -> Iterator[Any]:
         yield from innermost_datasets(part)
 
 
-def image_loader(dataset: Any) -> Any:
-    """Return the transform by which a data set's pipeline reads images, one like MMCV's; None without one."""
+def image_loading(dataset: Any) -> dict[str, Any]:
+    """Return ``color_type`` and ``backend_args`` of the transform by which a data set's pipeline reads images."""
     for part in innermost_datasets(dataset):
         for step in getattr(getattr(part, "pipeline", None), "transforms", ()):
             if hasattr(step, "color_type"):
-                return step
-    return None
+                return {key: getattr(step, key, None) for key in ("color_type", "backend_args")}
+    return {}
 
 
 class OutputNames:
@@ -64,19 +64,20 @@ class OutputNames:
         return self._names.get(image) or "/".join((*_folders(os.path.dirname(image)), _stem(image)))
 
 
-def distinct_names(names: Mapping[str, str], endings: Sequence[str] = ("",)) -> dict[str, str]:
+def distinct_names(names: Mapping[str, str], endings: Sequence[str] = ("",), separator: str = "/") -> dict[str, str]:
     """Names that are as given where they are unique.
 
     Args:
         names: for each image's path, the name that it would like: a tail of the path without the ending.
         endings: names must differ with any of these behind them.
+        separator: between the folders that tell images apart and the name.
     """
     result = dict(names)
     clashing = _clashing(result, endings)
     bases = {image: _folders(_base(image, names[image])) for image in clashing}
     labels = _distinguishing_parts(set(bases.values()))
     for image in clashing:
-        result[image] = "/".join((*labels[bases[image]], names[image]))
+        result[image] = separator.join((*labels[bases[image]], names[image]))
     for image in _clashing(result, endings):
         result[image] += os.path.splitext(image)[1].replace(".", "_")
     while clashing := _clashing(result, endings):

@@ -54,13 +54,12 @@ def verify(
 
 def compared(ours: SegmentationResult, theirs: SegmentationResult) -> Iterator[tuple[str, Difference]]:
     """Name and difference of each kind of result of one image."""
-    one, other, names = ours.found, theirs.found, ours.classes
-    if one.labels is not None:
-        yield "label map", compare_labels(one.labels, other.labels, names)
-    if one.panoptic is not None:
-        yield "panoptic map", compare_segments(one.panoptic, other.panoptic, names)
-    if one.instances is not None:
-        yield "instance masks", compare_instances(one.instances, other.instances, names)
+    if ours.labels is not None:
+        yield "label map", compare_labels(ours.labels, theirs.labels, ours.classes)
+    if ours.panoptic is not None:
+        yield "panoptic map", compare_segments(ours.panoptic, theirs.panoptic, ours.classes)
+    if ours.instances is not None:
+        yield "instance masks", compare_instances(ours.instances, theirs.instances, ours.classes)
 
 
 def _compare_scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,16 +115,14 @@ class SegmentationVisualizer(Visualizer):
         self,
         name: str,
         image: ndarray,
-        data_sample: Any = None,
+        data_sample: Any,
         draw_gt: bool = True,
-        draw_pred: bool = True,
         show: bool = False,
         wait_time: float = 0,
         step: int = 0,
-        *,
         out_file: str | os.PathLike | None = None,
         pred_score_thr: float | None = None,
-        **kwargs: Any,
+        truth: ImageSegmentation | None = None,
     ) -> None:
         """Draws a data sample and hands the pictures to the backends.
 
@@ -133,51 +131,22 @@ class SegmentationVisualizer(Visualizer):
             image: (H, W, 3) uint8, RGB.
             data_sample: with predictions, and with the truth if the pipeline loads it.
             draw_gt: show the truth beside the prediction.
-            draw_pred: show the prediction.
-            show: open a window, and write nothing.
-            wait_time: seconds that the window stays; 0 for until a key is pressed.
-            step: number of the picture among those of its name.
-            out_file: see :meth:`add_segmentation`.
-            pred_score_thr: instances below are not drawn; by default ``min_score``.
-            **kwargs: further arguments of other visualizers are ignored.
-        """
-        if data_sample is None or not draw_pred:
-            return
-        found = prediction_of(data_sample, len(self._classes()))
-        truth = truth_of(data_sample) if draw_gt else None
-        self.add_segmentation(name, image, found, truth, show, wait_time, step, out_file, pred_score_thr)
-
-    def add_segmentation(
-        self,
-        name: str,
-        image: ndarray,
-        found: ImageSegmentation,
-        truth: ImageSegmentation | None = None,
-        show: bool = False,
-        wait_time: float = 0,
-        step: int = 0,
-        out_file: str | os.PathLike | None = None,
-        min_score: float | None = None,
-    ) -> None:
-        """Draws what is known about an image and hands the pictures to the backends.
-
-        Args:
-            name: of the picture.
-            image: (H, W, 3) uint8, RGB.
-            found: the prediction.
-            truth: what is there, if it is known. Label maps of another size are resized, instances are left out.
             show: open a window, and write nothing.
             wait_time: seconds that the window stays; 0 for until a key is pressed.
             step: number of the picture among those of its name.
             out_file: write PNGs of this name in place of the local backend's, which has names of its own.
-            min_score: instances below are not drawn.
+            pred_score_thr: instances below are not drawn; by default ``min_score``.
+            truth: in place of the sample's own. Label maps of another size are resized, instances are left out.
         """
-        classes = self._classes()
+        classes = (self.dataset_meta or {}).get("classes")
+        if not classes:
+            raise UserError("the visualizer knows no classes: the data set's metainfo must have them")
         palette = complete_palette(self.dataset_meta.get("palette"), len(classes))
-        score = self.min_score if min_score is None else min_score
-        truth = _of_size(truth or ImageSegmentation(), image.shape[:2])
+        found = prediction_of(data_sample, len(classes))
+        if draw_gt:
+            truth = _of_size(truth or truth_of(data_sample), image.shape[:2])
+        score = self.min_score if pred_score_thr is None else pred_score_thr
         for kind, picture in draw_segmentation(image, found, classes, palette, truth, self.opacity, score):
-            self.set_image(picture)
             if show:
                 self.show(picture, win_name=name + ENDINGS[kind], wait_time=wait_time)
                 continue
@@ -187,12 +156,6 @@ class SegmentationVisualizer(Visualizer):
             for backend in self._vis_backends.values():
                 if out_file is None or not isinstance(backend, LocalVisBackend):
                     backend.add_image(name + ENDINGS[kind], picture, step)
-
-    def _classes(self) -> Sequence[str]:
-        meta: Mapping[str, Any] = self.dataset_meta or {}
-        if not meta.get("classes"):
-            raise UserError("the visualizer knows no classes: the data set's metainfo must have them")
-        return meta["classes"]
 
 
 def _of_size(truth: ImageSegmentation, size: tuple[int, int]) -> ImageSegmentation:

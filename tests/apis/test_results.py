@@ -10,11 +10,12 @@ from segment_maps import decoded, instances
 
 from mmmaskformer.apis.results import SegmentationResult
 from mmmaskformer.coco.panoptic_png import read_panoptic_png
-from mmmaskformer.segments import ImageSegmentation, Instances, SegmentMap
+from mmmaskformer.segments import Instances, SegmentMap
 
 CLASSES = ["person", "grass"]
 PALETTE = [[220, 20, 60], [20, 200, 20]]
 IMAGE = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
+ABOUT = dict(classes=CLASSES, palette=PALETTE, source=IMAGE, name="a")
 
 
 @pytest.fixture
@@ -23,10 +24,8 @@ def result() -> SegmentationResult:
     encoded[2:6, 3:7] = 1000
     encoded[:, 10:] = 2
     segments = SegmentMap.from_values(encoded, [1000, 1], [0, 1], [True, False], [0.98765432, 0.5], void=2)
-    found = ImageSegmentation(
-        segments.label_map(void=255), segments, instances([encoded == 1000] * 2, (0.9, 0.1), labels=(0, 0))
-    )
-    return SegmentationResult(found, CLASSES, PALETTE, IMAGE, "a")
+    objects = instances([encoded == 1000] * 2, (0.9, 0.1), labels=(0, 0))
+    return SegmentationResult(segments.label_map(void=255), segments, objects, **ABOUT)
 
 
 def test_every_output_has_its_files(result: SegmentationResult, tmp_path: Path) -> None:
@@ -61,20 +60,17 @@ def test_all_instances_are_written_with_their_masks(result: SegmentationResult, 
 
 def test_an_image_without_anything_is_written_too(tmp_path: Path) -> None:
     nothing = Instances(np.zeros(0, int), np.zeros(0), np.zeros((0, 4)), np.zeros((0, 8, 12), bool))
-    found = ImageSegmentation(panoptic=decoded(np.full((8, 12), 2), 2), instances=nothing)
-    SegmentationResult(found, CLASSES, PALETTE, IMAGE, "a").save(tmp_path)
+    SegmentationResult(panoptic=decoded(np.full((8, 12), 2), 2), instances=nothing, **ABOUT).save(tmp_path)
     assert json.loads((tmp_path / "a_panoptic.json").read_text())["segments_info"] == []
     assert json.loads((tmp_path / "a_instances.json").read_text())["instances"] == []
 
 
 def test_a_score_that_nobody_knows_is_null(tmp_path: Path) -> None:
-    found = ImageSegmentation(panoptic=decoded(np.zeros((8, 12), int), 2))
-    SegmentationResult(found, CLASSES, PALETTE, IMAGE, "a").save(tmp_path, overlay=False)
+    SegmentationResult(panoptic=decoded(np.zeros((8, 12), int), 2), **ABOUT).save(tmp_path, overlay=False)
     assert json.loads((tmp_path / "a_panoptic.json").read_text())["segments_info"][0]["score"] is None
 
 
 def test_the_overlay_is_that_of_segments_where_there_are_any(result: SegmentationResult) -> None:
     overlay = result.overlay()
     assert overlay.shape[1] == 1284
-    result.found = ImageSegmentation(labels=result.labels)
-    assert not np.array_equal(result.overlay(), overlay)
+    assert not np.array_equal(SegmentationResult(result.labels, **ABOUT).overlay(), overlay)

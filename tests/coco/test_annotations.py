@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from mmmaskformer.coco.annotations import read_ids, run_lengths, segment_map, segments_info
+from mmmaskformer.coco.annotations import encoded_masks, read_ids, segment_map, segments_info
 from mmmaskformer.coco.panoptic_json import Segment
 from mmmaskformer.errors import UserError
 
@@ -32,6 +32,6 @@ def test_a_png_that_is_missing_is_named() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_masks_are_what_their_run_lengths_say(count: int) -> None:
+def test_masks_are_what_their_codes_say(count: int) -> None:
     masks = np.random.default_rng(0).random((count, 5, 7)) < 0.5
-    assert [coco_mask.decode(code).tolist() for code in run_lengths(masks)] == masks.astype(int).tolist()
+    assert [coco_mask.decode(code).tolist() for code in encoded_masks(masks)] == masks.astype(int).tolist()

@@ -29,7 +29,7 @@ def test_two_folders_with_equal_names_give_two_sets_of_files(folder: Path) -> No
     assert "4 of 4 images segmented" in done.stdout
     written = sorted(path.name for path in (folder / "out").iterdir())
     assert len(written) == 8
-    assert written[:2] == ["one_images_0_labels.png", "one_images_0_overlay.png"]
+    assert written[:2] == ["one_0_labels.png", "one_0_overlay.png"]
     labels = cv2.imread(str(folder / "out" / written[0]), cv2.IMREAD_UNCHANGED)
     assert labels.shape == (64, 64) and labels.max() < 3
 

@@ -22,7 +22,7 @@ from mmmaskformer import runs
 from mmmaskformer.analysis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.apis.model_info import class_names, find_device
 from mmmaskformer.datasets.progress import with_progress
-from mmmaskformer.engine.output_names import image_loader
+from mmmaskformer.engine.output_names import image_loading
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.files import atomic_open
 from mmmaskformer.foreign.metainfo import read_dataset_meta
@@ -160,11 +160,11 @@ def draw_queries(
     palette: Sequence[Sequence[int]],
 ) -> np.ndarray:
     """The masks of each query in the images where it is surest, each class once before any twice."""
-    loader, panels = image_loader(dataset), []
+    loading, panels = image_loading(dataset), []
     for query in queries:
         for index in statistics.best_images(query, most):
             sample = dataset[index]
-            image = read_picture(sample["data_samples"].img_path, loader.color_type, loader.backend_args)
+            image = read_picture(sample["data_samples"].img_path, **loading)
             width = 2 * PANEL  # a panel in a line of few is wider than the others
             image = mmcv.imresize(image, (width, round(width * image.shape[0] / image.shape[1])))
             probability = query_mask(model, pseudo_collate([sample]), query, image.shape[:2]).cpu().numpy()

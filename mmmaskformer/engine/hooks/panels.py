@@ -10,9 +10,9 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from mmmaskformer.coco.annotations import read_ids
-from mmmaskformer.engine.output_names import OutputNames, image_loader
+from mmmaskformer.engine.output_names import OutputNames, image_loading
 from mmmaskformer.registry import HOOKS
-from mmmaskformer.sample_results import prediction_of, truth_of
+from mmmaskformer.sample_results import truth_of
 from mmmaskformer.segments import ImageSegmentation, Instances
 from mmmaskformer.visualization import ENDINGS, read_picture
 
@@ -40,9 +40,7 @@ class PanelWriterHook(Hook):
         """Decides on names, and remembers where the data set keeps which image."""
         self.dataset = runner.test_dataloader.dataset
         self.names = OutputNames(self.dataset, [f"{ending}.png" for ending in ENDINGS.values()])
-        loader = image_loader(self.dataset)
-        self.color_type = getattr(loader, "color_type", "color")
-        self.backend_args = getattr(loader, "backend_args", None)
+        self.loading = image_loading(self.dataset)
         runner.visualizer.dataset_meta = self.dataset.metainfo
         self.place = {self.dataset.get_data_info(i)["img_path"]: i for i in range(len(self.dataset))}
 
@@ -50,13 +48,9 @@ class PanelWriterHook(Hook):
         """Draws one batch."""
         for sample in outputs:
             path = sample.img_path
-            runner.visualizer.add_segmentation(
-                self.names.name(path),
-                read_picture(path, self.color_type, self.backend_args),
-                prediction_of(sample, len(self.dataset.metainfo["classes"])),
-                self._truth(sample),
-                step=batch_idx,
-                out_file=self.names.path(self.out_dir, path, ".png"),
+            image, out_file = read_picture(path, **self.loading), self.names.path(self.out_dir, path, ".png")
+            runner.visualizer.add_datasample(
+                self.names.name(path), image, sample, step=batch_idx, out_file=out_file, truth=self._truth(sample)
             )
 
     def _truth(self, sample: Any) -> ImageSegmentation:
@@ -75,7 +69,7 @@ class PanelWriterHook(Hook):
 
         classes = self.dataset.metainfo["classes"]
         things = [name in self.dataset.metainfo["thing_classes"] for name in classes]
-        ids = read_ids(known["seg_map_path"], self.backend_args)
+        ids = read_ids(known["seg_map_path"], self.loading.get("backend_args"))
         found = true_segments(ids, known["segments_info"], things)
         return ImageSegmentation(found.label_map(void=len(classes)), found, found.things())
 
