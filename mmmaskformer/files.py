@@ -1,4 +1,4 @@
-"""Writing files so that a killed process never leaves half of one under its real name."""
+"""Files: written whole or not at all, and named where they cannot be decoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from .errors import UserError
 
 
 @contextmanager
@@ -40,3 +42,25 @@ def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def decoding(what: str, path: Any) -> Iterator[None]:
+    """Names the file where the block fails to decode an image.
+
+    Args:
+        what: what the file is, for the message: ``"image"`` or ``"label map"``.
+        path: of the file.
+
+    Raises:
+        UserError: the file is damaged. A missing file keeps its own error.
+    """
+    import cv2
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    # What OpenCV and Pillow raise on broken files, and MMCV's assertion on an image that came back empty.
+    except (OSError, SyntaxError, AssertionError, cv2.error) as error:
+        raise UserError(f"the {what} {path} cannot be decoded; is the file whole?") from error
