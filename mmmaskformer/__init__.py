@@ -20,8 +20,8 @@ compat.install()
 
 if TYPE_CHECKING:
     from .apis.inferencer import MaskFormerInferencer as MaskFormerInferencer
-    from .apis.models import inference_model as inference_model
-    from .apis.models import init_model as init_model
+    from .apis.model_functions import inference_model as inference_model
+    from .apis.model_functions import init_model as init_model
     from .det import MaskFormer as MaskFormer
     from .det import MaskFormerPanopticHead as MaskFormerPanopticHead
     from .seg import MaskFormerHead as MaskFormerHead
@@ -37,8 +37,8 @@ _MODULES = {
     "MaskFormerSegmentor": ".seg",
     "MaskPredictions": ".structures",
     "SegmentTargets": ".structures",
-    "inference_model": ".apis.models",
-    "init_model": ".apis.models",
+    "inference_model": ".apis.model_functions",
+    "init_model": ".apis.model_functions",
 }
 
 __all__ = ["__version__", *_MODULES]

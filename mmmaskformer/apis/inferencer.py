@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from numpy import ndarray
 from torch import nn
 
-from mmmaskformer.apis.images import ImageSource, check_decodable, check_outputs, list_images, output_names
+from mmmaskformer.apis.image_pipeline import ImagePipeline
+from mmmaskformer.apis.images import ImageSource, check_outputs, list_images, output_names
 from mmmaskformer.apis.outputs import choose_outputs
 from mmmaskformer.apis.results import SegmentationResult, image_outputs
 from mmmaskformer.errors import UserError
 from mmmaskformer.foreign.metainfo import read_dataset_meta
-from mmmaskformer.foreign.pipelines import loads_truth
 from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.runs.config import sync_dataset_meta
 from mmmaskformer.runs.dataset_info import dataset_classes, dataset_type, iterate_datasets
@@ -53,7 +53,9 @@ class MaskFormerInferencer:
             files that you trust.
 
     Attributes:
+        cfg: the config.
         model: the segmentor or detector, in evaluation.
+        prepare: brings an image to the form that the model takes.
         classes: names of the classes: the checkpoint's, or else those of the config's data set.
         palette: their colors.
 
@@ -88,19 +90,15 @@ class MaskFormerInferencer:
             checkpoint = os.fspath(checkpoint)
             check_checkpoint_exists(checkpoint, "checkpoint")
         self.device = find_device(device)
-        cfg = find_config(config, checkpoint, cfg_options, trust_config)
+        self.cfg = cfg = find_config(config, checkpoint, cfg_options, trust_config)
         init_default_scope(cfg.get("default_scope", "mmseg"))
         check_sizes(cfg)
         sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
         if outputs is not None:
             choose_outputs(cfg, outputs)
-        loading, *steps = inference_pipeline(cfg)
         stored = config is None and not trust_config
         with built_from(f"the config of {checkpoint}") if stored else nullcontext():
-            self._from_file = Compose([loading, *steps])
-            self._color_type = loading.get("color_type", "color")
-            from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
-            self._from_array = Compose([from_array, *steps])
+            self.prepare = ImagePipeline(cfg)
             self.model = MODELS.build(cfg.model)
             dataset_meta: Mapping[str, Any] = {}
             if checkpoint is not None:
@@ -110,7 +108,7 @@ class MaskFormerInferencer:
             self.classes, self.palette = class_names(dataset_meta, cfg, num_classes(self.model))
             self.model.to(self.device).eval()
             if stored:
-                self._try(Compose([from_array, steps[-1]]))
+                self._try()
 
     def __call__(
         self,
@@ -190,29 +188,10 @@ class MaskFormerInferencer:
         if waiting:
             yield from self._predict(waiting)
 
-    def prepare(self, image: Path | ndarray, name: str = "") -> dict:
-        """One image through the config's test pipeline.
-
-        Args:
-            image: a file, or an array (H, W, 3) uint8 BGR.
-            name: of an array, in place of a path.
-
-        Returns:
-            ``inputs`` and ``data_samples``, as the model's data preprocessor takes them.
-
-        Raises:
-            UserError: the file is cut short.
-        """
-        if isinstance(image, np.ndarray):
-            return self._from_array(dict(img=image, img_path=name, seg_fields=[], reduce_zero_label=False))
-        check_decodable(image)
-        return self._from_file(dict(img_path=str(image), seg_fields=[], reduce_zero_label=False))
-
-    def _try(self, pipeline: Compose) -> None:
+    def _try(self) -> None:
         """Predicts a small black image, so that a config that does not work is known before the first real one."""
         image = np.zeros(TRIED_SIZE, np.uint8)
-        sample = pipeline(dict(img=image, img_path="", img_id=0, seg_fields=[], reduce_zero_label=False))
-        for _ in self._predict([(image, "", sample)]):
+        for _ in self._predict([(image, "", self.prepare(image, only_pack=True))]):
             pass
 
     @torch.no_grad()
@@ -220,7 +199,7 @@ class MaskFormerInferencer:
         outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
             found = read_outputs(output, len(self.classes))
-            yield SegmentationResult(found, self.classes, self.palette, image, name, self._color_type)
+            yield SegmentationResult(found, self.classes, self.palette, image, name, self.prepare.color_type)
 
 
 def find_device(name: str | None) -> torch.device:
@@ -236,30 +215,6 @@ def find_device(name: str | None) -> torch.device:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"device {name!r} cannot be used: {reason}; use 'cpu', or 'cuda:0' with a GPU") from error
     return device
-
-
-def inference_pipeline(cfg: Config) -> list[dict]:
-    """Steps of the config's test pipeline without the loading of annotations.
-
-    Raises:
-        UserError: the config has none, or it does not lead from an image file to one packed sample.
-    """
-    datasets = [d for key in ("test_dataloader", "val_dataloader") for d in iterate_datasets(cfg.get(key))]
-    steps = next((d.pipeline for d in datasets if d.get("pipeline")), None) or cfg.get("test_pipeline")
-    if not steps:
-        raise UserError(
-            "the config has no test pipeline: neither test_dataloader.dataset.pipeline nor test_pipeline, which say "
-            "how an image is read, resized and packed"
-        )
-    steps = [step.to_dict() if hasattr(step, "to_dict") else dict(step) for step in steps]
-    steps = [step for step in steps if not loads_truth(str(step["type"]))]
-    names = [str(step["type"]) for step in steps]
-    if not names or "LoadImage" not in names[0] or "Pack" not in names[-1]:
-        raise UserError(
-            f"the config's test pipeline is {' > '.join(names) or 'empty'}: it must begin with LoadImageFromFile and "
-            "end with PackSegInputs or PackDetInputs; test-time augmentation belongs into tta_pipeline"
-        )
-    return steps
 
 
 def num_classes(model: nn.Module) -> int:

@@ -11,7 +11,8 @@ import torch
 from mmengine.config import Config
 
 from mmmaskformer import __version__
-from mmmaskformer.apis.inferencer import MaskFormerInferencer, inference_pipeline
+from mmmaskformer.apis.image_pipeline import inference_pipeline
+from mmmaskformer.apis.inferencer import MaskFormerInferencer
 from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
 

@@ -11,7 +11,8 @@ from tiny import CLASSES, make_dataset
 from torch import nn
 
 from mmmaskformer.apis import MaskFormerInferencer
-from mmmaskformer.apis.inferencer import inference_pipeline, num_classes
+from mmmaskformer.apis.image_pipeline import inference_pipeline
+from mmmaskformer.apis.inferencer import num_classes
 from mmmaskformer.errors import UserError
 from mmmaskformer.runs import load_config
 
