@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mmmaskformer import safeguards
 from mmmaskformer.registry import HOOKS
 
 from .dataset_meta import DatasetMetaCheckHook
@@ -18,6 +17,8 @@ class SafeguardsHook(DatasetMetaCheckHook, GroundTruthCheckHook):
     """
 
     def __init__(self) -> None:
+        from mmmaskformer import safeguards  # which is above, and gives Runners this hook
+
         DatasetMetaCheckHook.__init__(self)
         GroundTruthCheckHook.__init__(self)
         safeguards.install()
