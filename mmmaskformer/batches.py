@@ -25,7 +25,7 @@ def sample_name(meta: Mapping) -> str:
 
 
 def with_input_size(metas: Sequence[Mapping], images: Tensor) -> list[dict]:
-    """The metas with the (H, W) of the padded batch that the samples are in, for :func:`recorded_input_size`."""
+    """Return the metas with the (H, W) of the padded batch that the samples are in, for :func:`recorded_input_size`."""
     return [{**meta, INPUT_SIZE: tuple(images.shape[-2:])} for meta in metas]
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import mmap
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from mmmaskformer.errors import UserError, suggest
+from mmmaskformer.errors import UserError, listed, suggest
 
 KEY = b'"categories"'
-LISTED = 5
 
 
 def matches_by_name(kind: type) -> bool:
@@ -26,7 +25,7 @@ def matches_by_name(kind: type) -> bool:
 
 
 def check_class_names(path: str, classes: Sequence[str], owner: str, needed: Sequence[str] | None = None) -> None:
-    """Compares class names with the categories of a file.
+    """Compare class names with the categories of a file.
 
     Args:
         path: COCO's json, of instances or panoptic. One without categories says nothing and passes.
@@ -72,7 +71,7 @@ def check_names_are_known(classes: Sequence[str], categories: Sequence[str], pat
         return
     count = "is no category" if len(foreign) == 1 else f"({len(foreign)} of {len(classes)} classes) are no categories"
     raise UserError(
-        f"{prefix}{_listed(map(repr, foreign))} {count} of {path} ({_listed(categories)})"
+        f"{prefix}{listed(map(repr, foreign))} {count} of {path} ({listed(categories)})"
         f"{suggest(foreign[0], list(categories))}; set metainfo=dict(classes=...) to names of the file"
     )
 
@@ -95,7 +94,7 @@ def read_categories(path: str | os.PathLike) -> dict[int, str] | None:
 
 
 def _list_after_colon(content: mmap.mmap, start: int) -> list | None:
-    """The JSON list that is the value of a key which ends at ``start``."""
+    """Return the JSON list that is the value of a key which ends at ``start``."""
     size = 1 << 16
     while True:
         text = content[start : start + size].decode("utf-8", errors="ignore").lstrip()
@@ -110,8 +109,3 @@ def _list_after_colon(content: mmap.mmap, start: int) -> list | None:
             if start + size >= len(content):
                 return None
         size *= 4
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")

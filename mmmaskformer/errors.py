@@ -91,6 +91,12 @@ def explain(error: BaseException) -> str | None:
     return None
 
 
+def listed(items: Iterable, most: int = 5, separator: str = ", ") -> str:
+    """The first few of some things for a message, and dots where there are more."""
+    items = [str(item) for item in items]
+    return separator.join(items[:most] + ["..."] * (len(items) > most))
+
+
 def suggest(name: str, known: Iterable[str], part: Callable[[str], str] = str) -> str:
     """The names in ``known`` that are close to ``name``, as half a sentence to append; empty where none is.
 

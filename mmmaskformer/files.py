@@ -1,9 +1,10 @@
-"""Files: written whole or not at all, and named where they cannot be decoded."""
+"""Files: written whole or not at all, named where they cannot be decoded, and elsewhere."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,7 @@ from .errors import UserError
 
 @contextmanager
 def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False, **kwargs) -> Iterator[IO]:
-    """Opens a temporary file beside ``path`` and renames it to ``path`` once the block ended without an error.
+    """Open a temporary file beside ``path`` and rename it to ``path`` once the block ended without an error.
 
     Args:
         path: The file to write; a link is followed, so that it stays a link.
@@ -30,8 +31,8 @@ def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False
     if mode not in ("w", "wb"):
         raise ValueError(f"atomic_open writes whole files: mode must be 'w' or 'wb', got {mode!r}")
     target = Path(os.path.realpath(path))
-    # The process id keeps ranks that write the same name apart; the leading dot keeps it out of globs.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # The ids keep ranks and threads that write the same name apart; the leading dot keeps it out of globs.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with open(temporary, mode, **kwargs) as file:
             yield file
@@ -64,3 +65,8 @@ def decoding(what: str, path: Any) -> Iterator[None]:
     # What OpenCV and Pillow raise on broken files, and MMCV's assertion on an image that came back empty.
     except (OSError, SyntaxError, AssertionError, cv2.error) as error:
         raise UserError(f"the {what} {path} cannot be decoded; is the file whole?") from error
+
+
+def is_remote(backend_args: Mapping | None) -> bool:
+    """Whether files come from a storage backend, to which their checks are left."""
+    return bool(backend_args) and backend_args.get("backend") not in (None, "local")

@@ -61,5 +61,5 @@ def check_ignore_index(owner: str, ignore_index: int, num_classes: int) -> None:
 
 
 def default_void(num_classes: int) -> int:
-    """The usual label of void pixels: 255, or 65535 where 255 is a class and label maps need 16 bits."""
+    """Return the usual label of void pixels: 255, or 65535 where 255 is a class and label maps need 16 bits."""
     return DEFAULT_VOID if num_classes <= DEFAULT_VOID else WIDE_VOID

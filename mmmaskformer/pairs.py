@@ -100,7 +100,7 @@ def warn_of_turned_photo(results: Mapping[str, Any], loader: Any) -> None:
 
 
 def exif_orientation(path: str) -> int:
-    """The EXIF orientation 1..8 of a local image file; 1, which is upright, where it has none."""
+    """Return the EXIF orientation 1..8 of a local image file; 1, which is upright, where it has none."""
     try:
         with open(path, "rb", buffering=0) as file:
             head = file.read(HEAD)

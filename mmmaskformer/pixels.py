@@ -40,21 +40,35 @@ class PixelEmbeddings:
         return tuple(self.features.shape[-2:])
 
     def dense(self) -> Tensor:
-        """The embeddings (B, C, h, w)."""
+        """Return the embeddings (B, C, h, w)."""
         return self.features if self.weight is None else self._convolve(self.features, self.weight, self.bias)
 
     def masks(self, image: int, embeds: Tensor) -> Tensor:
         """Dot products (R, h, w) of one image's pixels with embeddings (R, C), computed in the cheaper order."""
-        one = PixelEmbeddings(self.features[image : image + 1], self.weight, self.bias).at_least_float32()
+        return self._with(self.features[image : image + 1])._products(embeds)
+
+    def masks_of_each(self, embeds: Sequence[Tensor]) -> Tensor:
+        """Dot products (R_1 + ... + R_B, h, w) of each image's pixels with its embeddings (R_b, C)."""
+        # The gradient of a slice is as large as the whole batch, and that of a split is one for all images.
+        images = self.features.split(1)
+        return torch.cat([self._with(image)._products(part) for image, part in zip(images, embeds, strict=True)])
+
+    def _with(self, features: Tensor) -> PixelEmbeddings:
+        """Other features before the same convolution."""
+        return PixelEmbeddings(features, self.weight, self.bias)
+
+    def _products(self, embeds: Tensor) -> Tensor:
+        """Masks (R, h, w) of embeddings (R, C), for one image alone."""
+        one = self.at_least_float32()
         # torch has no convolution with 0 kernels, but the graph must not end at an image without segments.
         if one.weight is None or not 0 < len(embeds) < len(one.weight):
-            return torch.einsum("rc,chw->rhw", embeds, one.dense()[0])
+            return torch.einsum("rc,bchw->rhw", embeds, one.dense())
         kernels = torch.einsum("rc,cdij->rdij", embeds, one.weight)
-        return self._convolve(one.features, kernels, embeds @ one.bias)[0]
+        return self._convolve(one.features, kernels, embeds @ one.bias).squeeze(0)
 
     @torch.no_grad()
     def resized(self, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
-        """The embeddings resized bilinearly (``align_corners=False``) to each size (h', w'), without gradients.
+        """Return the embeddings resized bilinearly (``align_corners=False``) to each size (h', w'), without gradients.
 
         In fp32 at least, also under autocast: what is a mask and what is not depends on a sign.
 
@@ -65,27 +79,44 @@ class PixelEmbeddings:
         Returns:
             (B, C, h', w') per size.
         """
-        missing = [size for size in dict.fromkeys(sizes) if size not in self._resized]
-        exact = [size for size in missing if self.weight is not None and self._step(size)]
         with without_autocast(self.features):
             pixels = self.at_least_float32()
-            if exact:
-                reach = pixels.weight.shape[-1] // 2
-                # A pooling over pairs pads by one pixel itself, several times faster than a padded copy.
-                inner = min(reach, 1)
-                padded = F.pad(pixels.features, (reach - inner,) * 4) if reach > inner else pixels.features
-                means = F.avg_pool2d(padded, 2, stride=1, padding=inner)
-            for size in missing:
-                if size in exact:
-                    first, step = self._step(size) // 2 - 1, self._step(size)
-                    resized = F.conv2d(means[..., first:, first:], pixels.weight, pixels.bias, stride=step)
-                else:
-                    resized = F.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
-                self._resized[size] = resized
+            for size in sizes:
+                if size not in self._resized:
+                    step = None if self.weight is None else self._step(size)
+                    self._resized[size] = pixels._interpolated(size) if step is None else pixels._divided(step)
         return [self._resized[size] for size in sizes]
 
+    def forget_resized(self) -> None:
+        """Free what :meth:`resized` keeps."""
+        self._resized.clear()
+
+    def _interpolated(self, size: tuple[int, int]) -> Tensor:
+        return F.interpolate(self.dense(), size=size, mode="bilinear", align_corners=False)
+
+    def _divided(self, step: int) -> Tensor:
+        """Both sides divided by an even number: the convolution of means of 2x2 neighbors."""
+        kernel = self.weight.shape[-1]
+        reach = kernel // 2
+        if step <= kernel:
+            # A pooling over pairs pads by one pixel itself, several times faster than a padded copy.
+            inner = min(reach, 1)
+            padded = F.pad(self.features, (reach - inner,) * 4) if reach > inner else self.features
+            first = step // 2 - 1
+            means = F.avg_pool2d(padded, 2, stride=1, padding=inner)[..., first:, first:]
+            return F.conv2d(means, self.weight, self.bias, stride=step)
+        # Each result reads pixels of its own block of step x step alone, and not all of them if the step is large.
+        first = step // 2 - 1 - reach
+        read = slice(first, first + kernel + 1)
+        blocks = self.features.permute(0, 2, 3, 1).unflatten(2, (-1, step)).unflatten(1, (-1, step))
+        blocks = blocks[:, :, read, :, read]
+        rows = blocks[:, :, :-1] + blocks[:, :, 1:]
+        means = (rows[..., :-1, :] + rows[..., 1:, :]).mul_(0.25)
+        means = means.flatten(3, 4).flatten(1, 2).permute(0, 3, 1, 2)
+        return F.conv2d(means, self.weight, self.bias, stride=kernel)
+
     def _step(self, size: tuple[int, int]) -> int | None:
-        """The even number by which both sides are divided, or None."""
+        """Return the even number by which both sides are divided, or None."""
         step = self.size[0] // size[0]
         return step if step and step % 2 == 0 and self.size == (size[0] * step, size[1] * step) else None
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """A half or bfloat16 tensor in float32; float32 and float64 as they are.
+    """Return a half or bfloat16 tensor in float32; float32 and float64 as they are.
 
     Costs, losses and scores are computed in this precision. Products of 256 terms leave float16's range, and
     bfloat16's 8 bits cannot tell the scores of two likely classes apart.

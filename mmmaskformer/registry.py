@@ -64,7 +64,7 @@ DATASETS = PartRegistry("dataset", scope=SCOPE, parent=MMENGINE_DATASETS, locati
 TRANSFORMS = PartRegistry("transform", scope=SCOPE, parent=MMENGINE_TRANSFORMS, locations=["mmmaskformer.datasets"])
 METRICS = PartRegistry("metric", scope=SCOPE, parent=MMENGINE_METRICS, locations=["mmmaskformer.evaluation"])
 HOOKS = PartRegistry(
-    "hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine", "mmmaskformer.visualization"]
+    "hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine", "mmmaskformer.engine.hooks.panels"]
 )
 OPTIM_WRAPPERS = PartRegistry(
     "optim_wrapper", scope=SCOPE, parent=MMENGINE_OPTIM_WRAPPERS, locations=["mmmaskformer.engine"]

@@ -51,7 +51,7 @@ def _refusing_empty_data(original: Callable) -> Callable:
 def _checking_data(original: Callable, split: str) -> Callable:
     @functools.wraps(original)
     def build_loop(self: Any, loop: Any) -> Any:
-        from .engine.training_data import check_instances, check_names, uses_this_package
+        from .engine.training_data import check_instances, check_label_files, check_names, uses_this_package
         from .runs.checks import check_categories
 
         if not uses_this_package(self.model):
@@ -60,6 +60,7 @@ def _checking_data(original: Callable, split: str) -> Callable:
         check_categories(_configs(self, split), [f"{split}_dataloader"])
         built = original(self, loop)
         check_names(built.dataloader.dataset)
+        check_label_files(built.dataloader.dataset)
         if split == "train":
             check_instances(built.dataloader.dataset)
         return built

@@ -29,7 +29,7 @@ class Stages:
 
 
 def fill_in_stages(head: Mapping[str, Any], path: str, backbone: nn.Module, neck: nn.Module | None = None) -> dict:
-    """A head's config with the ``in_channels`` and ``strides`` that it does not give.
+    """Return a head's config with the ``in_channels`` and ``strides`` that it does not give.
 
     What the config gives is kept. ``in_index`` chooses among the maps.
 
@@ -70,7 +70,7 @@ def fill_in_stages(head: Mapping[str, Any], path: str, backbone: nn.Module, neck
 
 
 def stages_of(backbone: nn.Module, neck: nn.Module | None = None) -> Stages | None:
-    """The feature maps that a head gets; None where nothing reports them."""
+    """Return the feature maps that a head gets; None where nothing reports them."""
     stages = reported_stages(backbone)
     if neck is None:
         return stages
@@ -81,7 +81,7 @@ def stages_of(backbone: nn.Module, neck: nn.Module | None = None) -> Stages | No
 
 
 def reported_stages(module: nn.Module) -> Stages | None:
-    """What a backbone or neck says in its attributes ``channels`` and ``strides``.
+    """Return what a backbone or neck says in its attributes ``channels`` and ``strides``.
 
     Both must be there, one positive whole number per map: alone, ``strides`` is something else in mmseg's ResNet, and
     ``channels`` in its STDCNet.
@@ -131,7 +131,7 @@ def _multi_level(neck: Any, strides: Sequence[int] | None) -> Stages:
 
 
 def _with_coarser(strides: Sequence[int] | None, count: int) -> list[int] | None:
-    """The first ``count`` strides; each map that is missing has half the resolution of the one before."""
+    """Return the first ``count`` strides; each map that is missing has half the resolution of the one before."""
     if not strides:
         return None
     found = list(strides)

@@ -28,12 +28,14 @@ class MaskPredictions:
         mask_embeds: (L, B, Q, C).
         pixels: per-pixel embeddings, shared by all layers.
         boxes: (L, B, Q, 4) normalized (cx, cy, w, h) where a model predicts them (Table 5), else None.
+        pilots: what mask-piloted training predicts beside it, else None.
     """
 
     class_logits: Tensor
     mask_embeds: Tensor
     pixels: PixelEmbeddings
     boxes: Tensor | None = None
+    pilots: PilotPredictions | None = None
 
     @classmethod
     def from_embeddings(cls, class_logits: Tensor, mask_embeds: Tensor, pixel_embeds: Tensor) -> MaskPredictions:
@@ -72,8 +74,27 @@ class MaskPredictions:
             None if self.boxes is None else at_least_float32(self.boxes),
         )
 
+    def split_pilots(self, num_queries: int, matching: Tensor) -> MaskPredictions:
+        """These predictions, of queries and the pilots behind them, with the pilots' set apart.
+
+        Before the first layer a pilot knows nothing but its class, so that what it predicts there is left out.
+
+        Args:
+            num_queries: Q, how many are ordinary queries.
+            matching: (M,) which of its image's pilots belongs to each of the batch's M segments.
+        """
+
+        def part(layers: slice, queries: slice) -> MaskPredictions:
+            boxes = None if self.boxes is None else self.boxes[layers, :, queries]
+            logits, embeds = (values[layers, :, queries] for values in (self.class_logits, self.mask_embeds))
+            return MaskPredictions(logits, embeds, self.pixels, boxes)
+
+        own = part(slice(None), slice(num_queries))
+        own.pilots = PilotPredictions(part(slice(1, None), slice(num_queries, None)), matching)
+        return own
+
     def last_layer(self) -> MaskPredictions:
-        """What the last decoder layer says (L = 1)."""
+        """Return what the last decoder layer says (L = 1)."""
         boxes = None if self.boxes is None else self.boxes[-1:]
         return MaskPredictions(self.class_logits[-1:], self.mask_embeds[-1:], self.pixels, boxes)
 
@@ -91,6 +112,23 @@ class MaskPredictions:
         embeds = at_least_float32(embeds)
         with without_autocast(embeds):
             return self.pixels.masks(image, embeds)
+
+
+@dataclass
+class PilotPredictions:
+    """What pilots predict: queries of mask-piloted training, each of which is given its segment.
+
+    Attributes:
+        predictions: of the pilots alone.
+        matching: (M,) which of its image's pilots belongs to each of the batch's M segments.
+    """
+
+    predictions: MaskPredictions
+    matching: Tensor
+
+    def match(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
+        """As an assigner: the pilot (L, M) of each segment."""
+        return self.matching.expand(predictions.num_layers, -1)
 
 
 @dataclass
@@ -122,7 +160,7 @@ class SegmentTargets:
         return len(self.labels)
 
     def name(self, image: int) -> str:
-        """What an image of the batch is called in a warning or an error."""
+        """Return what an image of the batch is called in a warning or an error."""
         return self.names[image] if self.names else f"image {image} of the batch"
 
     @classmethod
@@ -212,9 +250,9 @@ class SegmentTargets:
             yield images, slice(start, start + max(counts)), pad_rows(small.to(dtype), counts)
 
 
-def pad_rows(values: Tensor, counts: Sequence[int]) -> Tensor:
-    """(sum of counts, ...) as (B, largest count, ...): the rows of each of B images, padded with 0."""
-    most = max(counts)
+def pad_rows(values: Tensor, counts: Sequence[int], most: int | None = None) -> Tensor:
+    """(sum of counts, ...) as (B, most, ...): the rows of each of B images, padded with 0; by default to the most."""
+    most = max(counts) if most is None else most
     place = torch.cat([torch.arange(count) + image * most for image, count in enumerate(counts)])
     padded = values.new_zeros(len(counts) * most, *values.shape[1:])
     padded[place.to(values.device)] = values

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mmmaskformer.panoptic_png import write_panoptic_png
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 
 CATEGORIES = [
     {"id": 7, "name": "person", "isthing": 1},
@@ -17,6 +17,7 @@ CATEGORIES = [
 META = {"classes": ("person", "car", "sky"), "thing_classes": ("person", "car"), "stuff_classes": ("sky",)}
 PERSON, OTHER_PERSON, CAR, CROWD, SKY = 70_000, 300, 5, 9_000_000, 16_777_215
 SIZE = (12, 16)
+KINDS = {PERSON: (7, 0), OTHER_PERSON: (7, 0), CAR: (3, 0), CROWD: (7, 1), SKY: (92, 0)}  # category, "iscrowd"
 
 
 def scene() -> np.ndarray:
@@ -29,9 +30,8 @@ def scene() -> np.ndarray:
     return ids
 
 
-def annotation(ids: np.ndarray, image_id: int) -> dict:
-    """What the json says of a scene."""
-    kinds = {PERSON: (7, 0), OTHER_PERSON: (7, 0), CAR: (3, 0), CROWD: (7, 1), SKY: (92, 0)}
+def annotation(ids: np.ndarray, image_id: int, kinds: dict[int, tuple[int, int]] = KINDS) -> dict:
+    """The json's entry of an image (H, W) of segment ids; ``kinds`` has each segment's category and "iscrowd"."""
     segments = []
     for number, (category, crowd) in kinds.items():
         rows, columns = np.nonzero(ids == number)

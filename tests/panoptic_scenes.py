@@ -12,8 +12,8 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.structures import BaseDataElement, PixelData
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.evaluation import PanopticQualityMetric
-from mmmaskformer.panoptic_png import write_panoptic_png
 
 # Ids neither in order nor without gaps, as in COCO, so that nobody takes them for classes.
 CATEGORIES = [
@@ -96,6 +96,35 @@ def random_scene(seed: int) -> Scene:
     return make_scene(lambda n: int(generator.integers(n)))
 
 
+def crowded_scene(side: int, seed: int) -> Scene:
+    """``side`` x ``side`` segments in 480 x 640 pixels with VOID and crowds, and a prediction that is a pixel off."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:480, :640]
+    cells = rows * side // 480 * side + columns * side // 640
+    categories = rng.choice(CATEGORY_IDS, side**2)
+    guesses = np.where(rng.random(side**2) < 0.8, categories, rng.choice(CATEGORY_IDS, side**2))
+    crowds = {
+        int(np.flatnonzero(categories == category)[-1]) for category in CATEGORY_IDS
+    }  # panopticapi knows one each
+    colors = rng.choice(np.arange(1, 256**3), side**2, replace=False)
+    truth, predicted = np.where(cells % 97, cells, -1), np.roll(np.where(cells % 89, cells, -1), 1, 1)
+    areas = np.bincount(truth[truth >= 0])
+    return Scene(
+        np.append(colors, 0)[truth].astype(np.int32),
+        [
+            {
+                "id": int(colors[n]),
+                "category_id": int(categories[n]),
+                "iscrowd": int(n in crowds),
+                "area": int(areas[n]),
+            }
+            for n in np.flatnonzero(areas).tolist()
+        ],
+        (predicted + 1).astype(np.int32),
+        [{"id": n + 1, "category_id": int(guesses[n])} for n in np.unique(predicted[predicted >= 0]).tolist()],
+    )
+
+
 def write_truth(folder: Path, scenes: Sequence[Scene]) -> Path:
     """Writes ``truth.json`` and ``truth/`` in COCO's format, images numbered from 100, and returns the JSON's path."""
     images, annotations = [], []
@@ -106,6 +135,18 @@ def write_truth(folder: Path, scenes: Sequence[Scene]) -> Path:
         write_panoptic_png(scene.truth, folder / "truth" / f"{number}.png")
     path = folder / "truth.json"
     path.write_text(json.dumps({"images": images, "categories": CATEGORIES, "annotations": annotations}))
+    return path
+
+
+def write_predictions(folder: Path, scenes: Sequence[Scene]) -> Path:
+    """Writes ``panoptic.json`` and ``panoptic/``, the predictions for what :func:`write_truth` writes."""
+    annotations = []
+    for number, scene in enumerate(scenes, 100):
+        name = f"{number}.png"
+        annotations.append({"image_id": number, "file_name": name, "segments_info": scene.prediction_info})
+        write_panoptic_png(scene.prediction, folder / "panoptic" / name)
+    path = folder / "panoptic.json"
+    path.write_text(json.dumps({"annotations": annotations}))
     return path
 
 

@@ -1,5 +1,8 @@
 """Configs and the models they describe, built without memory for their parameters."""
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -16,9 +19,69 @@ from mmmaskformer.analysis.complexity import build_on_meta
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 PATHS = {path.name: path for path in sorted(CONFIGS.glob("*/*.py")) if path.parent.name != "_base_"}
 ALL = sorted(PATHS)
+# By their names: loading all configs takes 20 seconds.
+DETECTORS = [name for name in ALL if re.search("panoptic|instance|pennfudan", name)]
+SEGMENTORS = [name for name in ALL if name not in DETECTORS]
 FAST = [name for name in ALL if name.startswith("maskformer-fast_")]
 REPRODUCED = [name for name in ALL if name not in FAST]
+# Together these have every part that a config has, so the others need not train: test_configs.py sees to it.
+RUNNING = [
+    "maskformer-fast_efficientnet-lite0_camvid.py",
+    "maskformer-fast_r50_ade20k.py",
+    "maskformer-fast_swin-t_ade20k.py",
+    "maskformer-fixed_efficientnet-lite0_shapes-long-tailed.py",
+    "maskformer_r101c_cityscapes.py",
+    "maskformer_r50_ade20k-full.py",
+    "maskformer_r50_mapillary.py",
+    "maskformer_swin-b_ade20k.py",
+    "mmseg-deeplabv3plus_efficientnet-lite0_camvid.py",
+    "mmseg-maskformer_efficientnet-lite0_camvid.py",
+    "mmseg-upernet_efficientnet-lite0_camvid.py",
+    "per-pixel-baseline-plus-mask-losses_r50_ade20k.py",
+    "per-pixel-baseline-plus_efficientnet-lite0_camvid.py",
+    "per-pixel-baseline_efficientnet-lite0_shapes.py",
+    "per-pixel-baseline_r50_coco-stuff-10k.py",
+]
+RUNNING_DETECTORS = [
+    "maskformer-box-matching_r50_coco-panoptic.py",
+    "maskformer-detr-postprocess_r50_coco-panoptic.py",
+    "maskformer-fast_efficientnet-lite0_pennfudan.py",
+    "maskformer-fast_efficientnet-lite0_shapes-panoptic.py",
+    "maskformer-fast_r50_coco-instance.py",
+    "maskformer-fast_swin-l-in22k_coco-panoptic.py",
+    "maskformer_efficientnet-lite0_pennfudan.py",
+    "maskformer_r50_ade20k-panoptic.py",
+    "maskformer_swin-t_coco-panoptic.py",
+    "mmdet-maskformer_efficientnet-lite0_pennfudan.py",
+]
 NORMS = (_BatchNorm, nn.GroupNorm, nn.LayerNorm)
+# Sections of a config that come from its data set, and those that come from its schedule.
+DATA_SECTIONS = ("train_dataloader", "val_dataloader", "test_dataloader", "val_evaluator", "test_evaluator")
+SCHEDULE_SECTIONS = ("optim_wrapper", "param_scheduler", "train_cfg", "auto_scale_lr", "default_hooks")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the paper trains one family of backbones: AdamW, clipped at 0.01."""
+
+    learning_rate: float
+    weight_decay: float
+    backbone_multiplier: float
+    warm_up: int
+
+
+RESNET, SWIN = Schedule(1e-4, 1e-4, 0.1, 0), Schedule(6e-5, 0.01, 1.0, 1500)
+
+
+def schedule_of(name: str) -> Schedule:
+    """The schedule of the config's backbone."""
+    return SWIN if "_swin-" in name else RESNET
+
+
+def assert_shared(names: Sequence[str], *sections: str) -> None:
+    """Configs have the same sections as the first of them."""
+    for section in sections:
+        assert {name for name in names if config(name)[section] != config(names[0])[section]} == set(), section
 
 
 @cache
@@ -49,12 +112,41 @@ def make_thin(backbone: Config, head: Config) -> None:
         head.in_channels = [channels // 8 for channels in head.in_channels]
         # Without pretrained weights its last norm of each block starts at 0, where a frozen one would stay.
         backbone.zero_init_residual = False
-    if head.channels == 256:
+    if head.get("channels") == 256:
         head.channels = 32
         head.pixel_decoder.norm_groups = 4
         for transformer in (head.get("transformer_decoder"), head.pixel_decoder.get("encoder")):
             if transformer is not None:
                 transformer.update(feedforward_channels=64, num_layers=2)
+
+
+def parts(name: str) -> set[tuple]:
+    """Which types a config has where, and which backbone, head and decoder together."""
+    cfg, found = config(name), set()
+
+    def walk(node: object, place: str) -> None:
+        for key, value in node.items() if isinstance(node, dict) else ():
+            if key == "type":
+                found.add((place, value))
+            for child in value if isinstance(value, list | tuple) else [value]:
+                walk(child, f"{place}.{key}")
+
+    walk(cfg, "")
+    head = cfg.model.get("decode_head") or cfg.model.panoptic_head
+    found.add((cfg.model.backbone.type, head.type, head.get("transformer_decoder", {}).get("type")))
+    return found
+
+
+def assert_a_step_trains(model: nn.Module, cfg: Config, batch: dict) -> None:
+    """A step of training has a finite loss and changes what is trained, and nothing else."""
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    losses = model.train().train_step(batch, build_optim_wrapper(model, cfg.optim_wrapper))
+    assert losses["loss"].isfinite()
+    changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
+    trained = {key for key, parameter in model.named_parameters() if parameter.requires_grad}
+    assert changed <= trained | {key for key, _ in model.named_buffers()}
+    # Some get no gradient in one step: a block whose path was dropped, the first self-attention, whose input is 0.
+    assert len(changed & trained) > 0.85 * len(trained)
 
 
 def transform(pipeline: list[dict], kind: str) -> dict:
@@ -78,16 +170,16 @@ def trained_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def assert_resnets_norms_alone_are_frozen(model: nn.Module) -> None:
-    """Every norm of the backbone, its statistics too, and nothing else."""
+def assert_trained_as_the_paper(name: str) -> None:
+    """Each parameter is frozen, or has the learning rate and the weight decay that the paper gives it."""
+    model, schedule = built(name), schedule_of(name)
     frozen = {key for key, parameter in model.named_parameters() if not parameter.requires_grad}
-    assert frozen == {f"backbone.{key}" for key in norm_names(model.backbone)}
-    assert not any(module.training for module in model.backbone.modules() if isinstance(module, _BatchNorm))
-
-
-def assert_optimizer(name: str, learning_rate: float, weight_decay: float, backbone_multiplier: float) -> None:
-    """AdamW clipped at 0.01, where only weights outside of norms and embeddings decay."""
-    model = built(name)
+    if schedule is RESNET:
+        # Every norm of a ResNet, its statistics too, and nothing else.
+        assert frozen == {f"backbone.{key}" for key in norm_names(model.backbone)}
+        assert not any(module.training for module in model.backbone.modules() if isinstance(module, _BatchNorm))
+    else:
+        assert not frozen
     wrapper = build_optim_wrapper(model, config(name).optim_wrapper)
     assert isinstance(wrapper.optimizer, torch.optim.AdamW)
     assert wrapper.clip_grad_kwargs == dict(max_norm=0.01, norm_type=2)
@@ -95,14 +187,14 @@ def assert_optimizer(name: str, learning_rate: float, weight_decay: float, backb
     names = {parameter: key for key, parameter in model.named_parameters()}
     undecayed = norm_names(model)
     undecayed |= {key for key in names.values() if "query_embed" in key or "relative_position_bias_table" in key}
-    trained = {key for parameter, key in names.items() if parameter.requires_grad}
-    multiplier = {key: backbone_multiplier if key.startswith("backbone.") else 1 for key in trained}
+    trained = set(names.values()) - frozen
     groups = {names[p]: group for group in wrapper.optimizer.param_groups for p in group["params"]}
+    multiplier = {key: schedule.backbone_multiplier if key.startswith("backbone.") else 1 for key in trained}
     assert {key: group["lr"] for key, group in groups.items()} == approx(
-        {key: learning_rate * multiplier[key] for key in trained}
+        {key: schedule.learning_rate * multiplier[key] for key in trained}
     )
     assert {key: group["weight_decay"] for key, group in groups.items()} == approx(
-        {key: 0 if key in undecayed else weight_decay for key in trained}
+        {key: 0 if key in undecayed else schedule.weight_decay for key in trained}
     )
 
 

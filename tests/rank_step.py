@@ -5,7 +5,7 @@ import torch.distributed as dist
 from launching import run_on_ranks
 from tiny_detectors import build_detector, head_config
 from tiny_detectors import samples as detection_samples
-from tiny_models import FAST, build_segmentor, label_maps, samples
+from tiny_models import PLACED, build_segmentor, label_maps, samples
 
 from mmmaskformer.engine.hooks.ground_truth import LabelCounts
 
@@ -56,12 +56,12 @@ def segmentor_and_batch(void_rank: bool) -> tuple[torch.nn.Module, list]:
 
 
 def detector_and_batch(void_rank: bool) -> tuple[torch.nn.Module, list]:
-    """The same for panoptic ground truth and the parts that learn names fast."""
+    """The same for panoptic ground truth, with masked attention, pooled names, places and pilots."""
     batch = detection_samples([SIZE] * 4)
     for sample in batch[: 2 if void_rank else 1]:
         sample.gt_instances = sample.gt_instances[torch.zeros(3, dtype=torch.bool)]
         sample.gt_sem_seg.sem_seg.fill_(255)
-    return build_detector(head_config(**FAST)), batch
+    return build_detector(head_config(**{**PLACED, "pilots": dict(PLACED["pilots"], label_noise=0.0)})), batch
 
 
 def count_labels() -> tuple[dict[int, int], int]:

@@ -92,13 +92,13 @@ def assert_panoptic(predictions: MaskPredictions, numbers: dict[str, Any], num_t
             predictions, image, geometry, num_things, thresholds["class_confidence"], thresholds["overlap"]
         )
         assert len(ours) == len(infos) > 1
-        number = {-1: 0}
+        number = {0: 0}
         for info in infos:
-            index = int(ours.index_map[theirs == info["id"]].mode().values)
+            index = int(ours.ids[theirs == info["id"]].mode().values)
             number[index] = info["id"]
-            assert int(ours.labels[index]) == info["category_id"]
+            assert int(ours.labels[index - 1]) == info["category_id"]
             assert (info["category_id"] < num_things) == info["isthing"]
-        renumbered = torch.tensor([number[index] for index in range(-1, len(ours))])[ours.index_map + 1]
+        renumbered = torch.tensor([number[index] for index in range(len(ours) + 1)])[ours.ids]
         masks = predictions.mask_logits()[image : image + 1]
         masks = F.interpolate(masks, size=geometry.output_size, mode="bilinear", align_corners=False)[0].sigmoid()
         confidence = predictions.class_logits[0, image].softmax(-1).max(-1).values

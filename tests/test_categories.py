@@ -52,7 +52,10 @@ def test_a_file_without_categories_has_none(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("classes", [["person", "car"], ["car"], ["person"], ["person", "car", "sky"]])
 def test_a_file_may_have_more_categories_than_there_are_classes(tmp_path: Path, classes: list[str]) -> None:
-    check_class_names(write(tmp_path / "a.json", "person", "car", "sky"), classes, "Owner")
+    path = write(tmp_path / "a.json", "person", "car", "sky")
+    check_class_names(path, classes, "Owner")
+    with pytest.raises(UserError, match="'tree' is no category"):
+        check_class_names(path, [*classes, "tree"], "Owner")
 
 
 def test_the_last_classes_need_not_be_in_the_file_where_that_is_said(tmp_path: Path) -> None:

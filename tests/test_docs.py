@@ -196,3 +196,25 @@ def test_the_page_on_installing_pins_what_the_scripts_and_tests_pin() -> None:
     packages = {pin.partition("==")[0] for pin in pinned}
     said = {pin for pin in re.findall(r"[\w-]+==[\d.]+\d", page) if pin.partition("==")[0] in packages}
     assert said >= {"openmim==0.3.9", "onedl-mmengine==0.10.12"} and said <= pinned
+
+
+def anchor(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_links_lead_to_files_and_headings_that_are_there() -> None:
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text())]
+    assert len(links) >= 40
+    wrong = []
+    for page, link in links:
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        headings = re.findall(r"^#+ (.*)", target.read_text(), re.MULTILINE) if target.suffix == ".md" else []
+        if not target.is_file() or (heading and heading not in map(anchor, headings)):
+            wrong.append((page.name, link))
+    assert not wrong
+
+
+def test_the_readme_takes_a_minute() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 180

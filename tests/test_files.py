@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmaskformer.files import atomic_open
+from mmmaskformer.files import atomic_open, is_remote
 
 
 def test_an_error_while_writing_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
@@ -37,3 +37,10 @@ def test_writing_through_a_link_keeps_the_link(tmp_path: Path) -> None:
 def test_appending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'a'"), atomic_open(tmp_path / "log", "a"):
         pass
+
+
+@pytest.mark.parametrize(
+    "backend_args, remote", [(None, False), ({"backend": "local"}, False), ({"backend": "petrel"}, True)]
+)
+def test_a_backend_other_than_the_local_disk_is_remote(backend_args, remote):
+    assert is_remote(backend_args) is remote

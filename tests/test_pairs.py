@@ -94,6 +94,8 @@ def test_palette_pngs_hold_indices_unless_opencv_turns_them_into_colors(tmp_path
 
 def test_volumes_are_no_maps_of_several_channels() -> None:
     pairs.check_loaded_label_map("a.npy", (9, 8, 3), "b.npy", (9, 8, 3))
+    with pytest.raises(UserError, match="3 channels"):
+        pairs.check_loaded_label_map("a.png", (9, 8, 3), "b.png", (9, 8))
 
 
 @pytest.mark.parametrize("backend", ["cv2", "pillow"])

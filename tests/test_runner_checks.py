@@ -1,10 +1,12 @@
 """Any Runner refuses data on which it would train in vain, before the first iteration."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import segmenter
 import tiny_panoptic
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -150,6 +152,9 @@ def test_a_metrics_file_of_things_alone_is_right(cfg: Config, files: Path, tmp_p
     things = annotations(files, tmp_path, categories=tiny_panoptic.CATEGORIES[:1])
     cfg.test_evaluator[1].ann_file = things
     check_categories(cfg, ["test_dataloader"])
+    cfg.test_evaluator[1].ann_file = annotations(files, tmp_path, categories=[dict(id=7, name="cube", isthing=1)])
+    with pytest.raises(UserError, match=r"'square' is no category of .*instances\.json \(cube\)"):
+        check_categories(cfg, ["test_dataloader"])
 
 
 def test_a_data_loader_that_is_built_already_is_compared_too(cfg: Config, tmp_path: Path) -> None:
@@ -222,3 +227,14 @@ def test_data_that_hold_something_to_train_on_are_trained_on(
     runner = make_runner(cfg, tmp_path)
     runner.train()
     assert runner.iter == 1
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_wrong_ending_of_label_maps_is_named_with_the_files_that_are_there(split: str, tmp_path: Path) -> None:
+    config = segmenter.write_config(tmp_path / "tiny.py", make_semantic_dataset(tmp_path / "data"))
+    cfg = Config.fromfile(config)
+    cfg.model.decode_head.num_classes = 3
+    cfg[f"{split}_dataloader"] = copy.deepcopy(cfg[f"{split}_dataloader"])
+    cfg[f"{split}_dataloader"].dataset.seg_map_suffix = "_gt.png"
+    words = r"label map \S+/0_gt\.png does not exist\. seg_map_suffix is '_gt\.png', and in the folder are 0\.png, "
+    refused(cfg, tmp_path, words, run=split)

@@ -25,6 +25,12 @@ FAST = dict(
     transformer_decoder=dict(type="mmmaskformer.MaskedAttentionDecoder", **DECODER),
     class_head=dict(type="mmmaskformer.PooledClassHead"),
 )
+# What tells neighbors apart, as configs/maskformer_fast/maskformer-fast_efficientnet-lite0_pennfudan.py has it.
+PLACED = dict(
+    FAST,
+    pixel_decoder=dict(type="mmmaskformer.PositionedPixelDecoder", norm_groups=4),
+    pilots=dict(type="mmmaskformer.MaskPilots"),
+)
 SEGMENTORS = ["mmmaskformer.MaskFormerSegmentor", "mmseg.EncoderDecoder"]
 
 
@@ -65,8 +71,17 @@ def _opinionated(head: torch.nn.Module) -> torch.nn.Module:
     for name, width in (("class_embed", CLASSES + 1), ("mask_embed", 16)):
         if hasattr(head, name):
             own = 3 * torch.randn(head.num_queries, width, generator=torch.Generator().manual_seed(3))
-            getattr(head, name).register_forward_hook(lambda module, inputs, output, own=own: output + own.to(output))
+            add_to_queries(getattr(head, name), own)
     return head
+
+
+def add_to_queries(module: torch.nn.Module, own: Tensor) -> None:
+    """Adds ``own`` (Q, C) to what the module gives for queries (..., Q, C), and nothing for pilots behind them."""
+
+    def hook(module: torch.nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return output + torch.nn.functional.pad(own.to(output), (0, 0, 0, output.shape[-2] - len(own)))
+
+    module.register_forward_hook(hook)
 
 
 def values(losses: dict[str, Tensor]) -> dict[str, float]:

@@ -11,10 +11,11 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData, PixelData
+from panoptic_files import annotation
 from pycocotools import mask as coco_mask
 from torch import nn
 
-from mmmaskformer.panoptic_png import write_panoptic_png
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.runs import load_config, sync_dataset_meta
 
 THINGS, STUFF = ("square",), ("left", "right")
@@ -22,6 +23,7 @@ CLASSES = THINGS + STUFF
 CATEGORIES = [dict(id=7 * (i + 1), name=name, isthing=int(name in THINGS)) for i, name in enumerate(CLASSES)]
 IDS = np.array([1000, 70000, 9])  # of the segments of tiny.py's classes left, right and square
 LABELS = (1, 2, 0)  # their classes here
+KINDS = {int(number): (CATEGORIES[label]["id"], 0) for number, label in zip(IDS, LABELS)}
 
 CONFIG = """
 custom_imports = dict(imports=["mmmaskformer"], allow_failed_imports=False)
@@ -74,27 +76,20 @@ def make_dataset(root: Path, images: int = 2) -> Path:
     listed, annotations, instances = [], [], []
     for index in range(images):
         labels = cv2.imread(str(root / "annotations" / f"{index}.png"), cv2.IMREAD_UNCHANGED)
-        write_panoptic_png(IDS[labels], root / "panoptic" / f"{index}.png")
+        ids = IDS[labels]
+        write_panoptic_png(ids, root / "panoptic" / f"{index}.png")
         listed.append(dict(id=index, file_name=f"{index}.png", height=labels.shape[0], width=labels.shape[1]))
-        segments = [segment(labels == part, int(IDS[part]), LABELS[part]) for part in range(len(IDS))]
-        annotations.append(dict(image_id=index, file_name=f"{index}.png", segments_info=segments))
+        annotations.append(annotation(ids, index, KINDS))
         runs = coco_mask.encode(np.asfortranarray(labels == 2, np.uint8))
         outline = dict(size=runs["size"], counts=runs["counts"].decode())
-        instances.append({**segments[2], "image_id": index, "segmentation": outline})
+        square = annotations[-1]["segments_info"][2]
+        instances.append({**square, "image_id": index, "segmentation": outline})
     panoptic = dict(images=listed, annotations=annotations, categories=CATEGORIES)
     (root / "panoptic.json").write_text(json.dumps(panoptic))
     (root / "instances.json").write_text(
         json.dumps(dict(info={}, images=listed, annotations=instances, categories=CATEGORIES))
     )
     return root
-
-
-def segment(mask: np.ndarray, number: int, label: int) -> dict:
-    """An entry of ``segments_info``."""
-    rows, columns = np.nonzero(mask)
-    box = [columns.min(), rows.min(), columns.max() - columns.min() + 1, rows.max() - rows.min() + 1]
-    category = CATEGORIES[label]["id"]
-    return dict(id=number, category_id=category, area=int(mask.sum()), bbox=[int(side) for side in box], iscrowd=0)
 
 
 def write_config(path: Path, data: Path) -> Path:

@@ -27,7 +27,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Segment images and write overlays with a legend, label maps, panoptic maps and instances"
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders of them")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGES", help="image files, folders of them, patterns or addresses"
+    )
     parser.add_argument(
         "--config",
         help="config file, which is a program that runs: give only one that you trust (default: the config that the "
@@ -52,12 +54,17 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--min-score", type=float, default=MIN_SCORE, help=f"of the instances that are drawn (default: {MIN_SCORE})"
     )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="least class confidence of segments and least score of instances: 0..1 (default: the config's)",
+    )
     parser.add_argument("--skip-errors", action="store_true", help="go on after an image that cannot be read")
     arguments.add_cfg_options(parser)
     args = parser.parse_args()
-    for option in ("opacity", "min_score"):
+    for option in ("opacity", "min_score", "threshold"):
         value = getattr(args, option)
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             parser.error(f"--{option.replace('_', '-')} is {value}, must lie between 0 and 1")
     if args.batch_size < 1:
         parser.error(f"--batch-size is {args.batch_size}, must be at least 1")
@@ -86,7 +93,8 @@ def main() -> None:
         print(f"skipped: {error}", file=sys.stderr)
 
     summary = Summary(inferencer.classes, args.min_score)
-    results = inferencer.iterate(images, args.batch_size, skip if args.skip_errors else None)
+    on_error = skip if args.skip_errors else None
+    results = inferencer.iterate(images, args.batch_size, on_error, threshold=args.threshold)
     for result in with_progress(results, "segmenting", total=len(images)) if len(images) > 1 else results:
         result.save(out_dir, overlay=not args.no_overlay, opacity=args.opacity, min_score=args.min_score)
         summary.add(result)

@@ -1,5 +1,7 @@
 # How dist_*.sh and slurm_*.sh, which source this file, start the processes of a script.
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# Threads of OpenMP wait for work in a busy loop, which takes the cores from other processes: end it soon.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 
 # require NUMBER USAGE ARGUMENTS...: ends with the usage where there are fewer arguments than NUMBER.
 require() {

@@ -28,7 +28,7 @@ from mmmaskformer.files import atomic_open
 from mmmaskformer.runs import arguments
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = "configs/maskformer/maskformer_efficientnet-lite0_shapes.py"
+CONFIG = "configs/maskformer_fast/maskformer-fast_efficientnet-lite0_shapes.py"
 WORK_DIR = Path("work_dirs/quickstart")
 REPORTED_VERSIONS = ("mmmaskformer", "torch", "mmengine", "mmseg", "timm", "numpy")
 LOGGED = re.compile(r"Iter\((train|val|test)\)\s+\[\s*(\d+)/(\d+)\]\s+(.*)")

@@ -50,6 +50,8 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     if cfg.get("load_from"):
         runs.check_checkpoint_fits(runs.bare_model(runner), cfg.load_from, whole=cfg.get("resume", False))
+    if cfg.get("load_from") and cfg.get("resume"):
+        runs.check_can_resume(runner, cfg.load_from)
     runner.train()
     leave_cpu_process_group()
 

@@ -6,6 +6,7 @@ model = dict(
         predict_boxes=True,
         criterion=dict(
             assigner=dict(
+                type="mmmaskformer.HungarianAssigner",
                 costs=[
                     dict(type="mmmaskformer.ClassCost", weight=1.0),
                     dict(type="mmmaskformer.BoxL1Cost", weight=5.0),

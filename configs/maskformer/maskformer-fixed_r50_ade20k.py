@@ -4,6 +4,6 @@ _base_ = "./maskformer_r50_ade20k.py"
 model = dict(
     decode_head=dict(
         num_queries=150,
-        criterion=dict(assigner=dict(_delete_=True, type="mmmaskformer.FixedAssigner")),
+        criterion=dict(assigner=dict(type="mmmaskformer.FixedAssigner")),
     )
 )

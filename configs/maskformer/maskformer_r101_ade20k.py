@@ -1,8 +1,3 @@
-_base_ = [
-    "../_base_/models/maskformer.py",
-    "../_base_/backbones/r101.py",
-    "../_base_/datasets/ade20k_512.py",
-    "../_base_/schedules/schedule_160k_resnet.py",
-    "../_base_/default_runtime.py",
-]
-model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels))
+_base_ = "./maskformer_r50_ade20k.py"
+
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint="torchvision://resnet101")))

@@ -1,12 +1,3 @@
-_base_ = [
-    "../_base_/models/maskformer.py",
-    "../_base_/backbones/r101.py",
-    "../_base_/datasets/coco-stuff-10k.py",
-    "../_base_/schedules/schedule_60k_resnet.py",
-    "../_base_/default_runtime.py",
-]
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    backbone=_base_.backbone,
-    decode_head=dict(in_channels=_base_.in_channels, num_classes=171),
-)
+_base_ = "./maskformer_r50_coco-stuff-10k.py"
+
+model = dict(backbone=dict(depth=101, init_cfg=dict(checkpoint="torchvision://resnet101")))

@@ -1,8 +1,5 @@
 _base_ = [
-    "../_base_/models/maskformer.py",
+    "./maskformer_r50_ade20k.py",
     "../_base_/backbones/r101c.py",
-    "../_base_/datasets/ade20k_512.py",
-    "../_base_/schedules/schedule_160k_resnet.py",
-    "../_base_/default_runtime.py",
 ]
-model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels))
+model = dict(backbone=_base_.r101c)

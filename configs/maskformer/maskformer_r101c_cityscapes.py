@@ -1,12 +1,5 @@
 _base_ = [
-    "../_base_/models/maskformer.py",
+    "./maskformer_r101_cityscapes.py",
     "../_base_/backbones/r101c.py",
-    "../_base_/datasets/cityscapes.py",
-    "../_base_/schedules/schedule_90k_resnet.py",
-    "../_base_/default_runtime.py",
 ]
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    backbone=_base_.backbone,
-    decode_head=dict(in_channels=_base_.in_channels, num_classes=19),
-)
+model = dict(backbone=_base_.r101c)

@@ -1,13 +1,5 @@
 _base_ = [
-    "../_base_/models/maskformer_panoptic_encoder.py",
+    "../maskformer/maskformer_r50_coco-instance.py",
     "../_base_/models/fast_head.py",
-    "../_base_/backbones/r50.py",
-    "../_base_/datasets/coco-instance.py",
-    "../_base_/schedules/schedule_554k_resnet.py",
-    "../_base_/default_runtime_mmdet.py",
 ]
-model = dict(
-    backbone=_base_.backbone,
-    panoptic_head=dict(_base_.fast_head, in_channels=_base_.in_channels, num_stuff_classes=0),
-    test_cfg=dict(panoptic_on=False, instance_on=True),
-)
+model = dict(panoptic_head=_base_.fast_head)

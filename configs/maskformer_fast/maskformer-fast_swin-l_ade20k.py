@@ -1,13 +1,5 @@
 _base_ = [
-    "../_base_/models/maskformer.py",
+    "../maskformer/maskformer_swin-l_ade20k.py",
     "../_base_/models/fast_head.py",
-    "../_base_/backbones/swin-l.py",
-    "../_base_/datasets/ade20k_640.py",
-    "../_base_/schedules/schedule_160k_swin.py",
-    "../_base_/default_runtime.py",
 ]
-model = dict(
-    data_preprocessor=dict(size=(640, 640)),
-    backbone=_base_.backbone,
-    decode_head=dict(_base_.fast_head, in_channels=_base_.in_channels),
-)
+model = dict(decode_head=_base_.fast_head)

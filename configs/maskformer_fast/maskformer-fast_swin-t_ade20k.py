@@ -1,9 +1,5 @@
 _base_ = [
-    "../_base_/models/maskformer.py",
+    "../maskformer/maskformer_swin-t_ade20k.py",
     "../_base_/models/fast_head.py",
-    "../_base_/backbones/swin-t.py",
-    "../_base_/datasets/ade20k_512.py",
-    "../_base_/schedules/schedule_160k_swin.py",
-    "../_base_/default_runtime.py",
 ]
-model = dict(backbone=_base_.backbone, decode_head=dict(_base_.fast_head, in_channels=_base_.in_channels))
+model = dict(decode_head=_base_.fast_head)

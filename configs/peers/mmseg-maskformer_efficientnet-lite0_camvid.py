@@ -11,7 +11,7 @@ attention = dict(embed_dims=128, num_heads=8, attn_drop=0.1, proj_drop=0.1, drop
 model = dict(
     decode_head=dict(
         type="MaskFormerHead",
-        in_channels=[24, 40, 112, 320],
+        in_channels=_base_.in_channels,
         in_index=[0, 1, 2, 3],
         feat_channels=128,
         out_channels=128,

@@ -10,7 +10,7 @@ norm_cfg = dict(type="BN", requires_grad=True)
 model = dict(
     decode_head=dict(
         type="UPerHead",
-        in_channels=[24, 40, 112, 320],
+        in_channels=_base_.in_channels,
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),
         channels=128,

@@ -1,12 +1,5 @@
 _base_ = [
-    "../_base_/models/per-pixel-baseline-plus.py",
-    "../_base_/backbones/r101.py",
-    "../_base_/datasets/cityscapes.py",
-    "../_base_/schedules/schedule_90k_resnet.py",
-    "../_base_/default_runtime.py",
+    "./per-pixel-baseline_r101_cityscapes.py",
+    "../_base_/models/plus_head.py",
 ]
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    backbone=_base_.backbone,
-    decode_head=dict(in_channels=_base_.in_channels, num_classes=19),
-)
+model = dict(decode_head=_base_.plus_head)

@@ -1,12 +1,5 @@
 _base_ = [
-    "../_base_/models/per-pixel-baseline-plus.py",
-    "../_base_/backbones/r50.py",
-    "../_base_/datasets/ade20k-full.py",
-    "../_base_/schedules/schedule_200k_resnet.py",
-    "../_base_/default_runtime.py",
+    "./per-pixel-baseline_r50_ade20k-full.py",
+    "../_base_/models/plus_head.py",
 ]
-model = dict(
-    data_preprocessor=dict(seg_pad_val=_base_.ignore_index),
-    backbone=_base_.backbone,
-    decode_head=dict(in_channels=_base_.in_channels, num_classes=847, ignore_index=_base_.ignore_index),
-)
+model = dict(decode_head=_base_.plus_head)

@@ -1,8 +1,5 @@
 _base_ = [
-    "../_base_/models/per-pixel-baseline-plus.py",
-    "../_base_/backbones/r50.py",
-    "../_base_/datasets/ade20k_512.py",
-    "../_base_/schedules/schedule_160k_resnet.py",
-    "../_base_/default_runtime.py",
+    "./per-pixel-baseline_r50_ade20k.py",
+    "../_base_/models/plus_head.py",
 ]
-model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.in_channels))
+model = dict(decode_head=_base_.plus_head)

@@ -40,7 +40,7 @@ class Complexity:
 
 
 def build_on_meta(cfg: Config) -> BaseModel:
-    """The config's model on the ``meta`` device, in evaluation: large ones would take gigabytes."""
+    """Return the config's model on the ``meta`` device, in evaluation: large ones would take gigabytes."""
     linspace = torch.linspace
     # Swin reads the values of its drop-path schedule while it is built, so these must exist.
     torch.linspace = partial(linspace, device="cpu")
@@ -97,7 +97,7 @@ def multiply_adds(model: BaseModel, size: tuple[int, int]) -> int:
 
 
 def new_sample(model: BaseModel, size: tuple[int, int]) -> BaseDataElement:
-    """What comes with an unpadded test image of ``size`` (height, width), in mmseg or mmdet as the model is."""
+    """Return what comes with an unpadded test image of ``size`` (height, width), in mmseg or mmdet as the model is."""
     if hasattr(model, "encode_decode"):
         from mmseg.structures import SegDataSample as Sample
     else:

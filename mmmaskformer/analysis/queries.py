@@ -33,7 +33,7 @@ class QueryStatistics:
     scores: list[ndarray] = field(default_factory=list)
 
     def add(self, predictions: MaskPredictions) -> None:
-        """Takes in the last decoder layer's predictions of a batch."""
+        """Take in the last decoder layer's predictions of a batch."""
         scores, labels = predictions.class_logits[-1].float().softmax(-1).max(-1)
         labels = torch.where(labels < self.num_classes, labels, -1)
         self.labels += list(labels.cpu().numpy())
@@ -59,7 +59,7 @@ class QueryStatistics:
         return self.counts.sum(1)
 
     def best_images(self, query: int, most: int) -> list[int]:
-        """Indices of the images in which a query fired, one a class first, by its score."""
+        """Return the indices of the images in which a query fired, one per class first, by its score."""
         fired = [(self.scores[i][query], i) for i, labels in enumerate(self.labels) if labels[query] >= 0]
         seen: set[int] = set()
         first, rest = [], []
@@ -72,7 +72,7 @@ class QueryStatistics:
 
 @torch.no_grad()
 def query_statistics(model: BaseModel, batches: DataLoader) -> QueryStatistics:
-    """Runs a model over a data set and keeps what its queries say.
+    """Run a model over a data set and keep what its queries say.
 
     Args:
         model: with a mask-classification head of ours.
@@ -99,7 +99,7 @@ def predictions_of(model: nn.Module, receive: Callable[[MaskPredictions], object
 
 
 def mask_head(model: nn.Module) -> nn.Module:
-    """The head whose forward pass gives :class:`MaskPredictions`.
+    """Return the head whose forward pass gives :class:`MaskPredictions`.
 
     Raises:
         UserError: there is none.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
+from torch import nn
 
-from mmmaskformer.apis.images import check_decodable
-from mmmaskformer.errors import UserError
+from mmmaskformer.apis.arrays import check_whole, fit_model
+from mmmaskformer.apis.images import ImageInMemory, ListedImage, check_is_file
+from mmmaskformer.apis.model_info import inference_pipeline, model_channels
 from mmmaskformer.files import decoding
-from mmmaskformer.foreign.pipelines import loads_truth
-from mmmaskformer.runs.dataset_info import iterate_datasets
+
+DEEP_COLOR_TYPES = ("unchanged", "anydepth")  # files are read with their own bits
 
 
 class ImagePipeline:
@@ -22,62 +21,41 @@ class ImagePipeline:
         cfg: the config; its default scope must be entered.
 
     Attributes:
-        color_type: how the images are read, as MMCV calls it.
+        loading: how files are read: MMCV's ``color_type`` and ``backend_args``, where the config gives them.
 
     Raises:
-        UserError: see :func:`inference_pipeline`.
+        UserError: see :func:`mmmaskformer.apis.model_info.inference_pipeline`.
     """
 
     def __init__(self, cfg: Config) -> None:
         loading, *steps = inference_pipeline(cfg)
-        self.color_type = loading.get("color_type", "color")
+        self.loading = {key: loading[key] for key in ("color_type", "backend_args") if key in loading}
         from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
         self._from_file, self._from_array = Compose([loading]), Compose([from_array])
         self._steps, self._packing = Compose(steps), Compose(steps[-1:])
 
-    def __call__(self, image: Path | np.ndarray, name: str = "", only_pack: bool = False) -> dict:
-        """One image, ready for the model.
+    def __call__(self, image: ListedImage, model: nn.Module, only_pack: bool = False) -> dict:
+        """Prepare one image.
 
         Args:
-            image: a file, or an array (H, W, 3) uint8 BGR.
-            name: of an array, in place of a path.
-            only_pack: leave out all steps between loading and packing, for instance resizing.
+            image: as :func:`mmmaskformer.apis.images.list_images` gives it.
+            model: that the image is for.
+            only_pack: leave out the steps between loading and packing, for instance resizing.
 
         Returns:
             ``inputs`` and ``data_samples``, as the model's data preprocessor takes them.
 
         Raises:
-            UserError: the file is cut short.
+            UserError: the file is damaged, or the array does not fit the model.
         """
-        sample = dict(img_path=name, img_id=0, seg_fields=[], reduce_zero_label=False)
-        if isinstance(image, np.ndarray):
-            sample = self._from_array({**sample, "img": image})
+        sample = dict(img_id=0, seg_fields=[], reduce_zero_label=False)
+        if isinstance(image, ImageInMemory):
+            eight_bits = self.loading.get("color_type") not in DEEP_COLOR_TYPES
+            pixels = fit_model(image.pixels, model_channels(model), eight_bits, image.stem)
+            sample = self._from_array(dict(img=pixels, img_path=image.stem, **sample))
         else:
-            check_decodable(image)
+            check_is_file(image)
+            check_whole(image, str(image))
             with decoding("image", image):
-                sample = self._from_file({**sample, "img_path": str(image)})
+                sample = self._from_file(dict(img_path=str(image), **sample))
         return (self._packing if only_pack else self._steps)(sample)
-
-
-def inference_pipeline(cfg: Config) -> list[dict]:
-    """Steps of the config's test pipeline without the loading of annotations.
-
-    Raises:
-        UserError: the config has none, or it does not lead from an image file to one packed sample.
-    """
-    datasets = [d for key in ("test_dataloader", "val_dataloader") for d in iterate_datasets(cfg.get(key))]
-    steps = next((d.pipeline for d in datasets if d.get("pipeline")), None) or cfg.get("test_pipeline")
-    if not steps:
-        raise UserError(
-            "the config has no test pipeline: neither test_dataloader.dataset.pipeline nor test_pipeline, which say "
-            "how an image is read, resized and packed"
-        )
-    steps = [step.to_dict() if hasattr(step, "to_dict") else dict(step) for step in steps]
-    steps = [step for step in steps if not loads_truth(str(step["type"]))]
-    names = [str(step["type"]) for step in steps]
-    if not names or "LoadImage" not in names[0] or "Pack" not in names[-1]:
-        raise UserError(
-            f"the config's test pipeline is {' > '.join(names) or 'empty'}: it must begin with LoadImageFromFile and "
-            "end with PackSegInputs or PackDetInputs; test-time augmentation belongs into tta_pipeline"
-        )
-    return steps

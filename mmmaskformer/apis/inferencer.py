@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
+from dataclasses import replace
+from itertools import count
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -15,21 +17,30 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from numpy import ndarray
-from torch import nn
 
+from mmmaskformer.apis.call_options import call_options, changed_test_cfg
 from mmmaskformer.apis.image_pipeline import ImagePipeline
-from mmmaskformer.apis.images import ImageSource, check_outputs, list_images, output_names
+from mmmaskformer.apis.images import (
+    ImageInMemory,
+    ImageSource,
+    ListedImage,
+    check_outputs,
+    is_one_image,
+    list_images,
+    output_names,
+)
+from mmmaskformer.apis.model_info import class_names, find_device, model_channels, num_classes
 from mmmaskformer.apis.outputs import choose_outputs
 from mmmaskformer.apis.results import SegmentationResult, image_outputs
+from mmmaskformer.datasets.progress import with_progress
 from mmmaskformer.errors import UserError
 from mmmaskformer.foreign.metainfo import read_dataset_meta
 from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.runs.config import sync_dataset_meta
-from mmmaskformer.runs.dataset_info import dataset_classes, dataset_type, iterate_datasets
 from mmmaskformer.runs.stored_config import built_from, find_config
-from mmmaskformer.visualization import complete_palette, read_outputs
+from mmmaskformer.sample_results import prediction_of
 
-TRIED_SIZE = (64, 64, 3)
+TRIED_SIZE = (64, 64)
 ErrorHandler = Callable[[str, UserError], None]
 
 
@@ -38,7 +49,7 @@ class MaskFormerInferencer:
 
     Any semantic config of mmseg will do, and any panoptic one of mmdet whose model has a ``panoptic_head``; their own
     MaskFormers as well as ours. Images are read and prepared by the config's test pipeline, less the loading of
-    annotations. Arrays are BGR, as OpenCV and mmcv read images.
+    annotations. Arrays and tensors are BGR, as OpenCV and mmcv read images, unless a call says otherwise.
 
     Args:
         config: a config file, which is a program that runs, or a config that :func:`mmmaskformer.runs.load_config`
@@ -55,7 +66,6 @@ class MaskFormerInferencer:
     Attributes:
         cfg: the config.
         model: the segmentor or detector, in evaluation.
-        prepare: brings an image to the form that the model takes.
         classes: names of the classes: the checkpoint's, or else those of the config's data set.
         palette: their colors.
 
@@ -98,7 +108,7 @@ class MaskFormerInferencer:
             choose_outputs(cfg, outputs)
         stored = config is None and not trust_config
         with built_from(f"the config of {checkpoint}") if stored else nullcontext():
-            self.prepare = ImagePipeline(cfg)
+            self._pipeline = ImagePipeline(cfg)
             self.model = MODELS.build(cfg.model)
             dataset_meta: Mapping[str, Any] = {}
             if checkpoint is not None:
@@ -107,6 +117,8 @@ class MaskFormerInferencer:
                 dataset_meta = read_dataset_meta(meta, checkpoint)
             self.classes, self.palette = class_names(dataset_meta, cfg, num_classes(self.model))
             self.model.to(self.device).eval()
+            self._numbers = count()  # of images without a name, so that two calls give none the same
+            self._lock = Lock()
             if stored:
                 self._try()
 
@@ -116,46 +128,72 @@ class MaskFormerInferencer:
         batch_size: int = 1,
         out_dir: str | os.PathLike | None = None,
         on_error: ErrorHandler | None = None,
+        *,
+        channel_order: str = "bgr",
+        outputs: Sequence[str] | None = None,
+        threshold: float | None = None,
+        progress: bool = False,
     ) -> SegmentationResult | list[SegmentationResult]:
-        """Segments one image or many, keeping all results; :meth:`iterate` keeps none.
+        """Segment one image or many, keeping all results; :meth:`iterate` keeps none.
 
         Args:
-            inputs: a file, a folder, an array (H, W, 3) uint8 BGR, or a sequence of these.
+            inputs: a file, a folder, a pattern such as ``"photos/*.jpg"``, an http or https address, the bytes of a
+                file, an array (H, W) or (H, W, C), a tensor (C, H, W), Pillow's image, or a sequence of these. Values
+                are those of the images that the model was trained on, usually 0..255.
             batch_size: images at once; those of one size that follow one another go through the model together.
             out_dir: where to write overlays and predictions, if anywhere; see :meth:`SegmentationResult.save`.
             on_error: called with the name of an image that cannot be read and the error, then goes on without it; by
                 default the error is raised.
+            channel_order: "bgr" or "rgb", of arrays and tensors.
+            outputs: kinds of prediction of this call; by default those of the inferencer.
+            threshold: least class confidence of segments and least score of instances, 0..1, in this call.
+            progress: whether to draw a bar.
 
         Returns:
-            One result for a file or an array. Else a list with one for each of ``inputs``, in order and also where a
-            file is given twice; a folder stands for its images.
+            One result for a single image. Else a list with one per item of ``inputs``, in order, even if a file is
+            given twice; a folder or a pattern stands for its images.
 
         Raises:
-            UserError: an input is no image, or results would be written over one.
+            UserError: an input is no image or does not fit the model, results would be written over one, or the model
+                does not have the outputs.
         """
-        images = list_images(inputs, leave_out=out_dir)
+        images = self._list(inputs, channel_order, out_dir)
         if out_dir is not None:
             check_outputs(images, image_outputs(out_dir, output_names(images)))
+        found = self.iterate(images, batch_size, on_error, outputs=outputs, threshold=threshold)
         results = []
-        for result in self.iterate(images, batch_size, on_error):
+        for result in with_progress(found, "segmenting", len(images)) if progress else found:
             if out_dir is not None:
                 result.save(out_dir)
             results.append(result)
-        single = isinstance(inputs, np.ndarray) and inputs.ndim == 3
-        single |= isinstance(inputs, str | os.PathLike) and not Path(inputs).expanduser().is_dir()
-        return results[0] if single and results else results
+        return results[0] if is_one_image(inputs) and results else results
 
     def iterate(
         self,
         inputs: ImageSource | Iterable[ImageSource],
         batch_size: int = 1,
         on_error: ErrorHandler | None = None,
+        *,
+        channel_order: str = "bgr",
+        outputs: Sequence[str] | None = None,
+        threshold: float | None = None,
     ) -> Iterator[SegmentationResult]:
-        """Like a call, but gives out one result after the other, in order."""
+        """Give out one result after the other, in order; the arguments are those of a call."""
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
-        images = list_images(inputs)
-        return self._iterate(images, output_names(images), batch_size, on_error)
+        options = call_options(self.model, outputs, threshold)
+        images = self._list(inputs, channel_order)
+        return self._iterate(images, output_names(images), batch_size, on_error, options)
+
+    def _list(
+        self,
+        inputs: ImageSource | Iterable[ImageSource],
+        channel_order: str = "bgr",
+        leave_out: str | os.PathLike | None = None,
+    ) -> list[ListedImage]:
+        return list_images(
+            inputs, leave_out, channel_order, self._pipeline.loading.get("color_type", "color"), self._numbers
+        )
 
     def visualize(self, image: ImageSource, opacity: float = 0.5) -> ndarray:
         """A picture of one image's result, (H', W', 3) uint8, RGB; see :meth:`SegmentationResult.overlay`."""
@@ -164,94 +202,61 @@ class MaskFormerInferencer:
 
     def _iterate(
         self,
-        images: Sequence[Path | ndarray],
+        images: Sequence[ListedImage],
         names: Sequence[str],
         batch_size: int,
         on_error: ErrorHandler | None,
+        options: Mapping[str, Any],
     ) -> Iterator[SegmentationResult]:
-        waiting: list[tuple[Path | ndarray, str, dict]] = []
+        waiting: list[tuple[ListedImage, str, dict]] = []
         for image, name in zip(images, names):
             try:
-                sample = self.prepare(image, name)
+                sample = self.prepare(image)
             except UserError as error:
                 if on_error is None:
                     raise
-                on_error(name if isinstance(image, np.ndarray) else str(image), error)
+                on_error(name if isinstance(image, ImageInMemory) else str(image), error)
                 continue
             if waiting and waiting[0][2]["inputs"].shape != sample["inputs"].shape:
-                yield from self._predict(waiting)
+                yield from self._predict(waiting, options)
                 waiting = []
             waiting.append((image, name, sample))
             if len(waiting) == batch_size:
-                yield from self._predict(waiting)
+                yield from self._predict(waiting, options)
                 waiting = []
         if waiting:
-            yield from self._predict(waiting)
+            yield from self._predict(waiting, options)
+
+    def prepare(self, image: ListedImage) -> dict:
+        """Put one image through the config's test pipeline.
+
+        Args:
+            image: as :func:`mmmaskformer.apis.images.list_images` gives it.
+
+        Returns:
+            ``inputs`` and ``data_samples``, as the model's data preprocessor takes them.
+
+        Raises:
+            UserError: the file is cut short, or the array does not fit the model.
+        """
+        return self._pipeline(image, self.model)
 
     def _try(self) -> None:
-        """Predicts a small black image, so that a config that does not work is known before the first real one."""
-        image = np.zeros(TRIED_SIZE, np.uint8)
-        for _ in self._predict([(image, "", self.prepare(image, only_pack=True))]):
+        """Predict a small black image, so that a config that does not work is known before the first real one."""
+        image = ImageInMemory(np.zeros((*TRIED_SIZE, model_channels(self.model) or 3), np.uint8), "")
+        sample = self._pipeline(image, self.model, only_pack=True)
+        for _ in self._predict([(image, "", sample)], {}):
             pass
 
     @torch.no_grad()
-    def _predict(self, batch: Sequence[tuple[Path | ndarray, str, dict]]) -> Iterator[SegmentationResult]:
-        outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
+    def _predict(
+        self, batch: Sequence[tuple[ListedImage, str, dict]], options: Mapping[str, Any]
+    ) -> Iterator[SegmentationResult]:
+        with self._lock, changed_test_cfg(self.model, options):
+            outputs = self.model.test_step(pseudo_collate([sample for _, _, sample in batch]))
         for (image, name, _), output in zip(batch, outputs):
-            found = read_outputs(output, len(self.classes))
-            yield SegmentationResult(found, self.classes, self.palette, image, name, self.prepare.color_type)
-
-
-def find_device(name: str | None) -> torch.device:
-    """The device of that name, or the first GPU, or the CPU.
-
-    Raises:
-        UserError: this machine has no such device.
-    """
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"device {name!r} cannot be used: {reason}; use 'cpu', or 'cuda:0' with a GPU") from error
-    return device
-
-
-def num_classes(model: nn.Module) -> int:
-    """K of a model; of the last head where several stand in a row.
-
-    Raises:
-        UserError: the model has neither a ``decode_head`` nor a ``panoptic_head``.
-    """
-    for name in ("decode_head", "panoptic_head"):
-        head = getattr(model, name, None)
-        if head is not None:
-            return (head[-1] if isinstance(head, nn.ModuleList) else head).num_classes
-    raise UserError(f"the config's model {type(model).__name__} has neither a decode_head nor a panoptic_head")
-
-
-def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tuple[list[str], list[list[int]]]:
-    """Names and colors of ``count`` classes.
-
-    Args:
-        dataset_meta: what the checkpoint says about its data set; has the last word on what the model learned.
-        cfg: the config, whose data sets are asked next.
-        count: K; names of any other number are not of this model.
-
-    Returns:
-        Names and palette; numbers and generated colors where nobody knows any.
-    """
-    candidates = [(dataset_meta.get("classes"), dataset_meta.get("palette"))]
-    for key in ("test_dataloader", "val_dataloader", "train_dataloader"):
-        for dataset in iterate_datasets(cfg.get(key)):
-            given = (dataset.get("metainfo") or {}).get("palette")
-            known = getattr(dataset_type(dataset), "METAINFO", {})
-            classes = dataset_classes(dataset)
-            palette = given or (known.get("palette") if classes == list(known.get("classes", ())) else None)
-            candidates.append((classes, palette))
-    stored = cfg.get("metainfo") or {}
-    candidates.append((stored.get("classes"), stored.get("palette")))
-    for classes, palette in candidates:
-        if classes is not None and len(classes) == count:
-            return list(classes), complete_palette(palette, count)
-    return [f"class {index}" for index in range(count)], complete_palette(None, count)
+            found = prediction_of(output, len(self.classes))
+            if "object_mask_thr" in options and found.instances is not None:
+                found = replace(found, instances=found.instances.above(options["object_mask_thr"]))
+            source = image.pixels if isinstance(image, ImageInMemory) else image
+            yield SegmentationResult(found, self.classes, self.palette, source, name, self._pipeline.loading)

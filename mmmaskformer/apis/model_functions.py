@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
@@ -15,7 +13,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from mmmaskformer.apis.image_pipeline import ImagePipeline
-from mmmaskformer.apis.images import ImageSource, list_images
+from mmmaskformer.apis.images import ImageSource, is_one_image, list_images
 from mmmaskformer.apis.inferencer import MaskFormerInferencer
 
 if TYPE_CHECKING:
@@ -71,6 +69,6 @@ def inference_model(
     """
     init_default_scope(model.cfg.get("default_scope", "mmseg"))
     pipeline = ImagePipeline(model.cfg)
-    samples = [model.test_step(pseudo_collate([pipeline(one)]))[0] for one in list_images(image)]
-    single = isinstance(image, str | os.PathLike) and not Path(image).expanduser().is_dir()
-    return samples[0] if single or isinstance(image, np.ndarray) else samples
+    images = list_images(image, color_type=pipeline.loading.get("color_type", "color"))
+    samples = [model.test_step(pseudo_collate([pipeline(one, model)]))[0] for one in images]
+    return samples[0] if is_one_image(image) else samples

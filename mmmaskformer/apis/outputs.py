@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import METRICS
+from mmengine.registry import METRICS, VISUALIZERS, Registry
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import class_in_config
@@ -24,23 +24,48 @@ def choose_outputs(cfg: Config, outputs: Sequence[str]) -> None:
     Raises:
         UserError: There is no such kind, or the model does not have it.
     """
-    unknown = [name for name in outputs if name not in OUTPUTS]
-    if unknown or not outputs:
-        named = f"{unknown[0]!r} is no kind of output" if unknown else "no kind of output was given"
-        raise UserError(f"{named}; there are {', '.join(OUTPUTS)}")
-    if "panoptic_head" not in cfg.model:
-        foreign = [name for name in outputs if name != "semantic"]
-        if foreign:
-            raise UserError(f"{foreign[0]} output needs a model with a panoptic_head; this config's has none")
+    has_segments = "panoptic_head" in cfg.model
+    names = outputs_of(outputs, has_segments, has_labels="panoptic_fusion_head" not in cfg.model)
+    if not has_segments:
         return
-    if "semantic" in outputs and "panoptic_fusion_head" in cfg.model:
-        raise UserError("mmdet's own MaskFormer has no semantic output; type='mmmaskformer.MaskFormer' has")
-    chosen = {f"{name}_on": name in outputs for name in OUTPUTS}
+    chosen = {f"{name}_on": name in names for name in OUTPUTS}
     cfg.model.test_cfg = {**(cfg.model.get("test_cfg") or {}), **chosen}
 
 
+def outputs_of(outputs: str | Sequence[str], has_segments: bool, has_labels: bool) -> list[str]:
+    """Return the kinds of segmentation that were asked for.
+
+    Args:
+        outputs: the kinds, or one.
+        has_segments: whether the model has a panoptic head.
+        has_labels: whether it predicts label maps.
+
+    Raises:
+        UserError: there is no such kind, or the model does not have it.
+    """
+    names = [outputs] if isinstance(outputs, str) else list(outputs)
+    unknown = [name for name in names if name not in OUTPUTS]
+    if unknown or not names:
+        named = f"{unknown[0]!r} is no kind of output" if unknown else "no kind of output was given"
+        raise UserError(f"{named}; there are {', '.join(OUTPUTS)}")
+    foreign = [name for name in names if name != "semantic"]
+    if foreign and not has_segments:
+        raise UserError(f"{foreign[0]} output needs a model with a panoptic_head; this config's has none")
+    if "semantic" in names and not has_labels:
+        raise UserError("mmdet's own MaskFormer has no semantic output; type='mmmaskformer.MaskFormer' has")
+    return names
+
+
 def draw_predictions(cfg: Config, show_dir: str) -> None:
-    """Makes a test run draw image | truth | prediction of every image into ``show_dir``."""
+    """Makes a test run draw image | truth | prediction of every image into ``show_dir``.
+
+    Another visualizer than :class:`mmmaskformer.visualization.SegmentationVisualizer` is replaced by it, with the same
+    backends.
+    """
+    visualizer = cfg.get("visualizer") or {}
+    if "SegmentationVisualizer" not in _class_names(VISUALIZERS, visualizer):
+        kept = {key: visualizer[key] for key in ("name", "vis_backends", "save_dir") if key in visualizer}
+        cfg.visualizer = dict(type="mmmaskformer.SegmentationVisualizer", **kept)
     _add_hook(cfg, dict(type="mmmaskformer.PanelWriterHook", out_dir=show_dir))
 
 
@@ -68,7 +93,7 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
         writes = True
     evaluators = cfg.get("test_evaluator") or []
     for metric in evaluators if isinstance(evaluators, list | tuple) else [evaluators]:
-        kinds = _class_names(metric)
+        kinds = _class_names(METRICS, metric)
         if "PanopticQualityMetric" in kinds:
             metric.out_dir = out_dir
         elif "CocoMetric" in kinds:
@@ -86,9 +111,9 @@ def write_predictions(cfg: Config, out_dir: str) -> None:
         )
 
 
-def _class_names(metric: ConfigDict) -> set[str]:
-    """Names of a metric's class and of those it is made from; none where no registry knows it."""
-    return {base.__name__ for base in getattr(class_in_config(METRICS, metric), "__mro__", ())}
+def _class_names(registry: Registry, config: ConfigDict) -> set[str]:
+    """Names of the class that a config names and of those it is made from; none where no registry knows it."""
+    return {base.__name__ for base in getattr(class_in_config(registry, config), "__mro__", ())}
 
 
 def _add_hook(cfg: Config, hook: dict) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from pycocotools import mask as coco_mask
 
+from mmmaskformer.apis.arrays import as_picture
+from mmmaskformer.coco.annotations import corner_and_size, run_lengths, segments_info
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.engine.hooks.label_maps import write_label_map
 from mmmaskformer.files import atomic_open
-from mmmaskformer.panoptic_png import write_panoptic_png
-from mmmaskformer.visualization import MIN_SCORE, Instances, Outputs, SegmentMap, read_picture, write_png
+from mmmaskformer.segments import ImageSegmentation, Instances, SegmentMap
+from mmmaskformer.visualization import MIN_SCORE, draw_segmentation, read_picture, write_png
 
 # What `save` adds to an image's name.
 IMAGE_ENDINGS = ("labels.png", "overlay.png", "panoptic.png", "panoptic_overlay.png", "instances_overlay.png")
@@ -34,42 +36,42 @@ class SegmentationResult:
     """What the model says about one image.
 
     Attributes:
-        outputs: what it predicted: label map, segments, instances or some of them.
+        found: what it predicted: label map, segments, instances or some of them.
         classes: name of every class.
         palette: red, green and blue of every class.
         source: the file, or the array that was given.
         name: for files written about it: unlike that of any other image of the same call. A file that was given twice
             has two results of one name.
-        color_type: how the file was decoded, in the words of MMCV's ``LoadImageFromFile``.
+        loading: how the file was decoded: ``color_type`` and ``backend_args`` of MMCV's ``LoadImageFromFile``.
     """
 
-    outputs: Outputs
+    found: ImageSegmentation
     classes: list[str]
     palette: list[list[int]]
     source: Path | ndarray
     name: str
-    color_type: str = "color"
+    loading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def labels(self) -> ndarray | None:
         """(H, W) int64 at the image's own size, indices into ``classes``; anything else is void. None if not asked."""
-        return self.outputs.labels
+        return self.found.labels
 
     @property
     def panoptic(self) -> SegmentMap | None:
         """The map of segments and a list with class, score, area and box of each; None if not asked."""
-        return self.outputs.panoptic
+        return self.found.panoptic
 
     @property
     def instances(self) -> Instances | None:
         """Labels, scores, boxes and masks of objects; None if not asked."""
-        return self.outputs.instances
+        return self.found.instances
 
     def image(self) -> ndarray:
         """The image, (H, W, 3) uint8, RGB; a file is read again."""
         if isinstance(self.source, np.ndarray):
-            return np.ascontiguousarray(self.source[..., ::-1])
-        return read_picture(self.source, self.color_type)
+            return as_picture(self.source)
+        return read_picture(self.source, **self.loading)
 
     def overlay(self, opacity: float = 0.5, min_score: float = MIN_SCORE) -> ndarray:
         """The image under the first that there is of segments, instances (of ``min_score``) and label map.
@@ -77,8 +79,12 @@ class SegmentationResult:
         Returns:
             (H', W', 3) uint8, RGB, with a legend.
         """
-        _, picture = next(self.outputs.overlays(self.image(), self.classes, self.palette, opacity, min_score))
-        return picture
+        return next(self._overlays(opacity, min_score))[1]
+
+    def _overlays(self, opacity: float, min_score: float) -> Iterator[tuple[str, ndarray]]:
+        return draw_segmentation(
+            self.image(), self.found, self.classes, self.palette, opacity=opacity, min_score=min_score
+        )
 
     def save(
         self,
@@ -113,52 +119,44 @@ class SegmentationResult:
         if self.instances is not None:
             _write_json(self._instance_annotations(), path("instances.json"))
         if overlay:
-            for kind, picture in self.outputs.overlays(self.image(), self.classes, self.palette, opacity, min_score):
+            for kind, picture in self._overlays(opacity, min_score):
                 write_png(picture, path(f"{OVERLAYS[kind]}.png"))
 
     def _panoptic_annotation(self) -> dict[str, Any]:
         """An annotation of COCO's panoptic format, with names; ``category_id`` counts the model's classes."""
         segments = [
             {
-                "id": segment.id,
-                "category_id": segment.label,
+                **info,
                 "category": self.classes[segment.label],
                 "isthing": int(segment.is_thing),
                 "score": _rounded(segment.score),
                 "area": segment.area,
-                "bbox": _corner_and_size(segment.box),
+                "bbox": corner_and_size(segment.box),
             }
-            for segment in self.panoptic.segments
+            for info, segment in zip(segments_info(self.panoptic, range(len(self.classes))), self.panoptic.segments)
         ]
         return {**self._about_image(), "file_name": f"{self.name}_panoptic.png", "segments_info": segments}
 
     def _instance_annotations(self) -> dict[str, Any]:
         """Results of COCO's instance format, with names; ``category_id`` counts the model's classes."""
         found = self.instances
-        instances = []
-        for label, score, box, mask in zip(found.labels.tolist(), found.scores, found.boxes.tolist(), found.masks):
-            runs = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-            instances.append(
-                {
-                    "category_id": label,
-                    "category": self.classes[label],
-                    "score": _rounded(score),
-                    "bbox": _corner_and_size(box),
-                    "segmentation": {"size": runs["size"], "counts": runs["counts"].decode()},
-                }
-            )
+        columns = (found.labels.tolist(), found.scores, found.boxes.tolist(), run_lengths(found.masks))
+        instances = [
+            {
+                "category_id": label,
+                "category": self.classes[label],
+                "score": _rounded(score),
+                "bbox": corner_and_size(box),
+                "segmentation": runs,
+            }
+            for label, score, box, runs in zip(*columns)
+        ]
         return {**self._about_image(), "instances": instances}
 
     def _about_image(self) -> dict[str, Any]:
         name = self.source.name if isinstance(self.source, Path) else self.name
         size = self.panoptic.ids.shape if self.panoptic is not None else self.instances.masks.shape[1:]
         return {"image": name, "height": size[0], "width": size[1]}
-
-
-def _corner_and_size(box: tuple) -> list:
-    """COCO's left, top, width and height of left, top, right and bottom."""
-    left, top, right, bottom = box
-    return [left, top, right - left, bottom - top]
 
 
 def _rounded(score: float | None) -> float | None:

@@ -42,7 +42,7 @@ def efficientnet_lite0_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def timm_state(path: str) -> dict[str, Tensor]:
-    """The weights in a checkpoint of timm, as timm finds them, but read without running it.
+    """Return the weights in a checkpoint of timm, as timm finds them, but read without running it.
 
     Args:
         path: a file of ``torch.save`` or of safetensors.
@@ -61,7 +61,7 @@ def timm_state(path: str) -> dict[str, Tensor]:
 
 
 def without_counters(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict without the ``num_batches_tracked`` of its batch norms."""
+    """Return the state dict without the ``num_batches_tracked`` of its batch norms."""
     return {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
 
 

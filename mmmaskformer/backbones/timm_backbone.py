@@ -164,7 +164,7 @@ def check_model_name(model_name: str) -> None:
 
 
 def levels_at_strides(reductions: Sequence[int], strides: Sequence[int], model_name: str) -> tuple[int, ...]:
-    """Indices of the last level at each stride.
+    """Return the indices of the last level at each stride.
 
     Args:
         reductions: stride of every level of the model.

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 
 # Blocks of the four stages -> depth, for both kinds of blocks.
 BASIC_DEPTHS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
@@ -33,6 +33,8 @@ class HeadSizes:
         boxes: whether it predicts boxes.
         scales: how many of the pixel decoder's maps a decoder with masked attention reads; 0 for the paper's decoder.
         pooled: whether queries are classified by the pixels under their masks too.
+        placed: whether the pixel decoder adds places.
+        pilots: whether it was trained with pilots.
     """
 
     kind: str
@@ -47,10 +49,12 @@ class HeadSizes:
     boxes: bool
     scales: int = 0
     pooled: bool = False
+    placed: bool = False
+    pilots: bool = False
 
 
 def find_head(state: Mapping[str, Tensor]) -> str:
-    """The head's name, "decode_head" or "panoptic_head".
+    """Return the head's name, "decode_head" or "panoptic_head".
 
     Raises:
         UserError: there is no head.
@@ -107,6 +111,8 @@ def describe_head(state: Mapping[str, Tensor], head: str) -> HeadSizes:
         boxes=f"{head}.box_embed.layers.0.weight" in state,
         scales=scales,
         pooled=f"{head}.class_embed.pool.weight" in state,
+        placed=f"{head}.pixel_decoder.position_convs.0.weight" in state,
+        pilots=f"{head}.pilots.label_embed.weight" in state,
     )
 
 
@@ -121,10 +127,9 @@ def describe_backbone(state: Mapping[str, Tensor], prefix: str = "backbone.") ->
         return _describe_swin(shapes)
     if "layer1.0.conv1.weight" in shapes:
         return _describe_resnet(shapes)
-    some = ", ".join(list(shapes)[:3])
     raise UserError(
-        f"a config can be made for ResNet and SwinTransformer alone, and the backbone holds {some}: give the model's "
-        "config with --config"
+        "a config can be made for ResNet and SwinTransformer alone, and the backbone holds "
+        f"{listed(shapes, 3)}: give the model's config with --config"
     )
 
 
@@ -145,7 +150,7 @@ class _Shapes(Mapping):
         return len(self._shapes)
 
     def matrix(self, key: str, dimensions: int = 2) -> tuple[int, ...]:
-        """The shape of a tensor that has at least so many dimensions.
+        """Return the shape of a tensor that has at least so many dimensions.
 
         Raises:
             UserError: it is missing, or it has fewer dimensions or no elements.

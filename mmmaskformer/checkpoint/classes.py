@@ -29,7 +29,7 @@ def known_classes(count: int, panoptic: bool) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A name as it is, a color as a list."""
+    """Return a name as it is, a color as a list."""
     return value if isinstance(value, str) else list(value)
 
 

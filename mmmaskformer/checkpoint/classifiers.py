@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 
 from .detectron2 import BLOCKS, DEEPLAB_STEM, STEM
 from .keymap import Conversion, KeyMap, Rule
@@ -46,7 +46,7 @@ FAMILIES = {
 
 
 def from_classifier(state: Mapping[str, Tensor]) -> Conversion:
-    """A classifier's weights under the names of mmseg's and mmdet's backbone.
+    """Return a classifier's weights under the names of mmseg's and mmdet's backbone.
 
     Returns:
         Weights to name in ``init_cfg=dict(type="Pretrained", checkpoint=...)`` of the backbone.
@@ -70,7 +70,7 @@ def classifier_family(state: Mapping[str, Tensor]) -> str:
     if "layer1.0.conv1.weight" in state:
         return "resnet"
     raise UserError(
-        f"{', '.join(list(state)[:3])}, ... are names of no model that can be converted: known are MaskFormer of the "
+        f"{listed(state, 3)} are names of no model that can be converted: known are MaskFormer of the "
         "reference release, Hugging Face, mmseg and mmdet, and ImageNet classifiers: ResNet of torchvision, timm and "
         "Detectron2, Swin of timm. Other backbones of timm work as they are through mmmaskformer.TimmBackbone"
     )

@@ -57,7 +57,7 @@ def release_settings(panoptic: bool, backbone: Mapping[str, Any]) -> ReleaseSett
 def make_config(
     head: HeadSizes, backbone: Mapping[str, Any], settings: ReleaseSettings, num_things: int | None
 ) -> dict[str, Any]:
-    """A whole config: enough to build, load and predict; training on asks for a data set and a schedule beside it.
+    """Return a config that is enough to build, load and predict. Training needs a data set and a schedule too.
 
     Args:
         head: sizes of the head.
@@ -141,7 +141,9 @@ def _head(head: HeadSizes, settings: ReleaseSettings, num_things: int | None) ->
             num_things_classes=num_things,
             num_stuff_classes=head.num_classes - num_things,
         )
-    config["pixel_decoder"] = dict(type="mmmaskformer.FPNPixelDecoder")
+    config["pixel_decoder"] = dict(
+        type="mmmaskformer.PositionedPixelDecoder" if head.placed else "mmmaskformer.FPNPixelDecoder"
+    )
     if head.encoder is not None:
         config["pixel_decoder"] = dict(
             type="mmmaskformer.TransformerEncoderPixelDecoder", encoder=transformer("TransformerEncoder", head.encoder)
@@ -162,6 +164,8 @@ def _head(head: HeadSizes, settings: ReleaseSettings, num_things: int | None) ->
         )
     if head.pooled:
         config["class_head"] = dict(type="mmmaskformer.PooledClassHead")
+    if head.pilots:
+        config["pilots"] = dict(type="mmmaskformer.MaskPilots")
     if head.kind == "mask":
         config.update(num_queries=head.num_queries, criterion=_criterion(settings))
     if head.boxes:
@@ -173,14 +177,6 @@ def _head(head: HeadSizes, settings: ReleaseSettings, num_things: int | None) ->
 def _criterion(settings: ReleaseSettings) -> dict[str, Any]:
     return dict(
         type="mmmaskformer.MaskCriterion",
-        assigner=dict(
-            type="mmmaskformer.HungarianAssigner",
-            costs=[
-                dict(type="mmmaskformer.ClassCost", weight=1.0),
-                dict(type="mmmaskformer.FocalCost", weight=settings.mask_weight),
-                dict(type="mmmaskformer.DiceCost", weight=settings.dice_weight),
-            ],
-        ),
         class_loss=dict(
             type="mmmaskformer.ClassificationLoss",
             no_object_weight=settings.no_object_weight,

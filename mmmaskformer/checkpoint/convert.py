@@ -14,7 +14,7 @@ from mmengine.config import Config
 from torch import Tensor
 
 from mmmaskformer import labels
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.foreign import values
 from mmmaskformer.foreign.metainfo import read_dataset_meta
 
@@ -25,7 +25,7 @@ from .config_from_weights import NUM_THINGS, ReleaseSettings, make_config, relea
 from .fitting import check_fit, check_kinds, shapes_of
 from .formats import BACKBONES, FORMATS, Checkpoint, find_format
 from .hf_config import HEAVIEST, class_names, read_settings
-from .keymap import Conversion, listed
+from .keymap import Conversion
 
 TASKS = ("semantic", "panoptic")
 DETECTRON2_CLASSES = "sem_seg_head.predictor.class_embed.bias"
@@ -86,7 +86,7 @@ class ConvertedModel:
 
 
 def to_ours(checkpoint: Checkpoint, options: ConversionOptions | None = None) -> ConvertedModel:
-    """The checkpoint as a model of ours with a config that fits.
+    """Return the checkpoint as a model of ours with a config that fits.
 
     Raises:
         UserError: it is of another model or not whole, or the options or the config disagree with it.
@@ -96,12 +96,12 @@ def to_ours(checkpoint: Checkpoint, options: ConversionOptions | None = None) ->
     if options.source not in (None, format):
         raise UserError(
             f"--from {options.source}: {checkpoint.path} is of the format {format!r}; its first keys are "
-            f"{listed(list(checkpoint.weights))}"
+            f"{listed(checkpoint.weights)}"
         )
     if format == "backbone":
-        raise UserError(f"{checkpoint.path} is a backbone without a head: {listed(list(checkpoint.weights))}")
+        raise UserError(f"{checkpoint.path} is a backbone without a head: {listed(checkpoint.weights)}")
     if not any(key.startswith(BACKBONES[format]) for key in checkpoint.weights):
-        raise UserError(f"{checkpoint.path} is half a model, without a backbone: {listed(list(checkpoint.weights))}")
+        raise UserError(f"{checkpoint.path} is half a model, without a backbone: {listed(checkpoint.weights)}")
     head = _target_head(checkpoint, format, options)
     check_kinds(checkpoint.weights)
     conversion = _convert(checkpoint, format, head)
@@ -129,7 +129,7 @@ def to_ours(checkpoint: Checkpoint, options: ConversionOptions | None = None) ->
 
 
 def to_theirs(model: ConvertedModel, target: str) -> Conversion:
-    """The model under the names of ``target``, "detectron2" or "hf".
+    """Return the model under the names of ``target``, "detectron2" or "hf".
 
     Raises:
         UserError: a part that they have no place for.
@@ -137,6 +137,7 @@ def to_theirs(model: ConvertedModel, target: str) -> Conversion:
     for part, what in (
         ("query_feat.weight", "masked attention"),
         ("class_embed.pool.weight", "a class head that reads the pixels under a mask"),
+        ("pixel_decoder.position_convs.0.weight", "a pixel decoder that adds places"),
     ):
         if f"{model.head}.{part}" in model.weights:
             raise UserError(
@@ -148,7 +149,7 @@ def to_theirs(model: ConvertedModel, target: str) -> Conversion:
 
 
 def read_config(config: Config, head: str) -> ReleaseSettings:
-    """What shapes do not tell, from a config of our model."""
+    """Return what shapes do not tell, from a config of our model."""
     model = config.model
     part, pixels = model[head], model.get("data_preprocessor") or {}
     loss = (part.get("criterion") or {}).get("class_loss") or {}
@@ -163,7 +164,7 @@ def read_config(config: Config, head: str) -> ReleaseSettings:
 
 
 def _target_head(checkpoint: Checkpoint, format: str, options: ConversionOptions) -> str:
-    """The head's name in the result, which decides over the task."""
+    """Return the head's name in the result, which decides over the task."""
     if options.config is not None:
         model = options.config.get("model") or {}
         found = [head for head in HEADS if head in model]

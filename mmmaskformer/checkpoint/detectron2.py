@@ -61,7 +61,7 @@ OUR_EXTRAS = [(r".*\.num_batches_tracked", "frozen batch norms do not count")]
 
 
 def key_map(deeplab_stem: bool, head: str = "decode_head", things_first: bool = False) -> KeyMap:
-    """The table for a model with either stem, and our head under the name ``head``.
+    """Return the table for a model with either stem, and our head under the name ``head``.
 
     ``things_first`` is for ADE20K panoptic models, whose classes have another order with us.
     """
@@ -143,10 +143,10 @@ def class_weights(bias: Tensor, no_object_weight: float) -> Tensor:
 
 
 def current_name(key: str) -> str:
-    """The name that the release's present code gives a key of a published file."""
+    """Return the name that the release's present code gives a key of a published file."""
     return re.sub(r"^sem_seg_head\.(?!pixel_decoder\.|predictor\.)", "sem_seg_head.pixel_decoder.", key)
 
 
 def published_name(key: str) -> str:
-    """The older name, which the release expects where a file does not state its version."""
+    """Return the older name, which the release expects where a file does not state its version."""
     return key.replace("sem_seg_head.pixel_decoder.", "sem_seg_head.", 1)

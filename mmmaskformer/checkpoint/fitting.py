@@ -13,10 +13,9 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.registry import MODELS
 
-from .keymap import listed
 from .swin import relative_position_index
 
 POSITIONS = "relative_position_index"
@@ -72,7 +71,7 @@ class _OnMeta(TorchFunctionMode):
 
 
 def meta_model(cfg: Config | Mapping[str, Any], most: float = math.inf) -> nn.Module:
-    """The config's model without memory.
+    """Return the config's model without memory.
 
     Args:
         cfg: the config.
@@ -149,7 +148,7 @@ def check_fit(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...
         if problems:
             raise UserError(f"{whose} {what}: {listed(problems)}")
     if other:
-        raise UserError(f"{len(other)} of {len(found)} tensors have another shape: {listed(other, '; ')}")
+        raise UserError(f"{len(other)} of {len(found)} tensors have another shape: {listed(other, separator='; ')}")
 
 
 def _option(key: str, table: list[tuple[str, str]]) -> str:

@@ -14,12 +14,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.foreign.json_text import read_json
 from mmmaskformer.foreign.values import shown
 
 from .hf_folders import file_within, read_index
-from .keymap import listed
 from .pickles import load_pickle
 from .torch_files import BEGINNING, is_torch_file, load_torch
 
@@ -64,7 +63,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """A checkpoint file (``.pkl``, ``.pth``, ``.safetensors``, whatever its name), or a folder from Hugging Face.
+    """Read a checkpoint file (``.pkl``, ``.pth``, ``.safetensors``, by its content), or a folder of Hugging Face.
 
     Raises:
         UserError: it is missing, cut off, refused, or holds no weights.
@@ -93,7 +92,7 @@ def _contents(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
     if found is not holder and others:
         raise UserError(f"{path}: {others[0]} is not an array of numbers")
     if not weights:
-        raise UserError(f"{path} holds no weights: {', '.join(map(str, list(holder)[:3])) or type(content).__name__}")
+        raise UserError(f"{path} holds no weights: {listed(holder, 3) or type(content).__name__}")
     meta = holder.get("meta")
     return weights, meta if isinstance(meta, Mapping) else {}
 
@@ -139,7 +138,7 @@ def _whose_head(path: Path, head: str, keys: list[str]) -> str:
 
 
 def as_tensor(value: Any) -> Tensor | None:
-    """The tensor of a tensor or a numeric array, else None."""
+    """Return the tensor of a tensor or a numeric array, else None."""
     if isinstance(value, Tensor):
         return value.detach()
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "fiub":
@@ -148,7 +147,7 @@ def as_tensor(value: Any) -> Tensor | None:
 
 
 def read_file(path: Path) -> Any:
-    """The content of a file of any format.
+    """Return the content of a file of any format.
 
     Raises:
         UserError: it is empty, damaged or refused.
@@ -185,7 +184,7 @@ def _read_folder(folder: Path) -> Checkpoint:
 
 
 def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
-    """The weights that an index names, each from the shard that it says and from no other."""
+    """Return the weights that an index names, each from the shard that it says and from no other."""
     weights: dict[str, Tensor] = {}
     promised = read_index(folder / index)
     for name in sorted(set(promised.values())):
@@ -204,6 +203,6 @@ def _read_shards(folder: Path, index: str) -> dict[str, Tensor]:
 
 
 def _beside(path: Path, name: str) -> dict:
-    """A JSON file in the same folder; empty where there is none."""
+    """Read a JSON file in the same folder; the result is empty if there is none."""
     file = file_within(path.parent, name)
     return {} if file is None else read_json(file)

@@ -40,7 +40,7 @@ DEPTHS = {depth: list(blocks) for table in (BASIC_DEPTHS, BOTTLENECK_DEPTHS) for
 def read_settings(
     config: Mapping[str, Any], preprocessor: Mapping[str, Any], default: ReleaseSettings
 ) -> ReleaseSettings:
-    """What shapes do not tell, from the two files; ``default`` where they say nothing.
+    """Return what shapes do not tell, from the two files; ``default`` where they say nothing.
 
     Raises:
         UserError: a value is of another type or out of its range, or the model computes something that ours does not.
@@ -86,7 +86,7 @@ def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _optional(owner: Mapping[str, Any], name: str, where: str, check: Callable, *limits: Any) -> Any:
-    """A checked value, or None where the file says nothing."""
+    """Return a checked value, or None where the file says nothing."""
     return None if owner.get(name) is None else check(owner[name], where + name, *limits)
 
 
@@ -118,7 +118,7 @@ def _pixels(preprocessor: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sizes(preprocessor: Mapping[str, Any]) -> dict[str, Any]:
-    """What images are resized to. Older files say ``size_divisibility``, and sizes as numbers."""
+    """Return what images are resized to. Older files say ``size_divisibility``, and sizes as numbers."""
     where = f"{PREPROCESSOR}: "
     if _optional(preprocessor, "do_resize", where, values.flag) is False:
         raise UserError(f"{PREPROCESSOR} has do_resize=False, and only True can be converted")

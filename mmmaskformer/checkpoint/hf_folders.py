@@ -13,7 +13,7 @@ ENDINGS = (".safetensors", ".bin")
 
 
 def file_within(folder: Path, name: str) -> Path | None:
-    """The file of that name, if there is one, and it lies in the folder.
+    """Return the file of that name, if there is one, and it lies in the folder.
 
     Hugging Face's cache keeps files in ``models--OWNER--NAME/blobs``, and links to them in ``snapshots/REVISION`` next
     to it; such links are followed.

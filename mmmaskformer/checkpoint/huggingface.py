@@ -116,7 +116,7 @@ THEIR_EXTRAS = [
 
 
 def key_map(head: str = "decode_head", things_first: bool = False) -> KeyMap:
-    """The table for models whose head has the name ``head`` with us; ``things_first`` is for ADE20K panoptic models."""
+    """Return the table for models whose head is ``head`` here; ``things_first`` is for ADE20K panoptic models."""
     rules = [
         Rule(rule.theirs, f"{head}.{rule.ours}", CLASS_ORDER if things_first and "class_embed" in rule.ours else None)
         for rule in HEAD

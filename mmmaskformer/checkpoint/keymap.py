@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 
-LISTED = 3
 PLACEHOLDER = re.compile(r"\{(\w+?)(?:\+(\d))?\}")
 
 
@@ -69,7 +68,7 @@ class Conversion:
     dropped: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def table(self) -> str:
-        """What went where, a line a rule, with counts; the last line sums up."""
+        """Return what went where, one line per rule, with counts; the last line sums up."""
         lines = [(str(count), old, f"-> {new}", note) for (old, new, note), count in self.moved.items()]
         lines += [(str(count), key, f"left out: {why}", "") for (key, why), count in self.dropped.items()]
         widths = [max(len(line[column]) for line in lines) for column in range(3)] if lines else []
@@ -227,8 +226,3 @@ def _leave_out(key: str, extras: list[tuple[str, str]], result: Conversion) -> b
             result.dropped[entry] = result.dropped.get(entry, 0) + 1
             return True
     return False
-
-
-def listed(things: Sequence[str], separator: str = ", ") -> str:
-    """The first few, for a message."""
-    return separator.join(things[:LISTED]) + (f"{separator}..." if len(things) > LISTED else "")

@@ -7,6 +7,7 @@ on the web it says ``weights_only=False``, which runs code; the onedl fork falls
 from __future__ import annotations
 
 import os
+from http.client import HTTPException
 from types import ModuleType
 from typing import Any, BinaryIO
 from urllib.parse import urlparse
@@ -65,7 +66,7 @@ def load_url(
         **_: ``weights_only``, which changes nothing.
 
     Raises:
-        UserError: as for :func:`load`.
+        UserError: as for :func:`load`, or the file cannot be fetched.
     """
     folder = model_dir or os.path.join(torch.hub.get_dir(), "checkpoints")
     os.makedirs(folder, exist_ok=True)
@@ -73,7 +74,14 @@ def load_url(
     path = os.path.join(folder, name)
     if not os.path.exists(path):
         found = torch.hub.HASH_REGEX.search(name) if check_hash else None
-        torch.hub.download_url_to_file(url, path, found and found[1], progress=progress)
+        try:
+            torch.hub.download_url_to_file(url, path, found and found[1], progress=progress)
+        except (OSError, HTTPException) as error:  # URLError, timeouts and connections that break are OSErrors
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UserError(
+                f"weights {url} cannot be fetched ({reason}): put the file at {path}, or name it in the config as "
+                "checkpoint, for instance with --cfg-options model.backbone.init_cfg.checkpoint=FILE"
+            ) from error
     return load(path, map_location)
 
 

@@ -54,7 +54,7 @@ NAMES = [
 
 
 def key_map(levels: int, encodes: bool, prefix: str = "decode_head.") -> KeyMap:
-    """The table for a pixel decoder with ``levels`` levels above the coarsest, with or without transformer encoder."""
+    """Return the table for a pixel decoder with ``levels`` levels above the coarsest, with or without an encoder."""
     values = {"last": "encoder_out_proj" if encodes else "last_feat_conv", "levels": str(levels)}
 
     def fill(template: str) -> str:

@@ -52,7 +52,7 @@ class _Array(Unbuilt):
 
 
 def make_array(budget: Budget, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    """An array of its bytes, all of them from a file.
+    """Return an array of its bytes, all of them from a file.
 
     Args:
         budget: is charged.
@@ -97,7 +97,7 @@ def _scalar(budget: Budget, dtype: Any, data: Any = None) -> np.generic:
 
 
 def _text(array: np.ndarray) -> np.generic:
-    """The entry of an array of texts, with the zeros at its end."""
+    """Return the entry of an array of texts, with the zeros at its end."""
     if array.dtype.kind == "S":
         return np.bytes_(array.tobytes())
     return np.str_(array.astype(array.dtype.newbyteorder("<")).tobytes().decode("utf-32-le", "surrogatepass"))
@@ -120,7 +120,7 @@ def _bytearray(budget: Budget, data: Any = b"", *encoding: Any) -> bytearray:
 
 
 def _members(budget: Budget, values: Any) -> list[Any]:
-    """The argument of a container, which is copied."""
+    """Return the argument of a container, which is copied."""
     if type(values) not in (list, tuple):
         raise Refused("it asks for a container of what is no list")
     budget.charge(256 + 64 * len(values))

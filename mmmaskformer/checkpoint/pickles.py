@@ -16,7 +16,7 @@ BEGINNING = 16  # bytes of a file that are shown
 
 
 def load_pickle(path: str | os.PathLike) -> Any:
-    """The content of a pickle of arrays and plain containers.
+    """Return the content of a pickle of arrays and plain containers.
 
     Raises:
         UserError: it asks for anything else, which is refused before it is looked up; or it is cut off or no pickle.
@@ -34,7 +34,7 @@ def load_pickle(path: str | os.PathLike) -> Any:
 
 
 def _what_it_is(path: str | os.PathLike) -> str:
-    """What to say of a file that is no pickle that could be read."""
+    """Return what to say of a file that is no pickle that could be read."""
     with open(path, "rb") as file:
         start = file.read(BEGINNING)
     if start.startswith(pickle.PROTO):

@@ -44,7 +44,7 @@ class Unbuilt(Standin):
     """An object whose content comes later in the pickle."""
 
     def build(self, budget: Budget, state: Any) -> Any:
-        """The finished value, from a ``state`` that must be checked."""
+        """Return the finished value, from a ``state`` that must be checked."""
         raise NotImplementedError
 
 
@@ -63,7 +63,7 @@ class Budget:
         self._left = 16 * size + (64 << 20)
 
     def charge(self, amount: int) -> None:
-        """Takes ``amount`` bytes off.
+        """Take ``amount`` bytes off.
 
         Raises:
             Refused: not that many are left.
@@ -107,7 +107,7 @@ def pairs(values: list[Any], budget: Budget) -> Iterable[tuple[Any, Any]]:
 
 
 def check_containers(content: Any, size: int) -> None:
-    """Looks for what would harm those who walk over containers, or print them.
+    """Look for what would harm those who walk over containers, or print them.
 
     Raises:
         Refused: a container is in itself, they are too deep, or references make them much larger than the file.

@@ -67,14 +67,14 @@ def write_ours(model: ConvertedModel, path: Path) -> list[Path]:
 
 
 def write_weights(weights: Mapping[str, Tensor], path: Path, meta: Mapping | None = None) -> None:
-    """A checkpoint of MMEngine's kind."""
+    """Return a checkpoint of MMEngine's kind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_open(path) as file:
         torch.save(dict(meta=dict(meta or {}), state_dict=_own(weights)), file)
 
 
 def write_detectron2(model: ConvertedModel, path: Path) -> tuple[list[Path], Conversion]:
-    """The release's file: ``.pkl`` with arrays and the published names, or ``.pth`` with the present ones.
+    """Return the release's file: ``.pkl`` with arrays and the published names, or ``.pth`` with the present ones.
 
     A pickle states no version of its names, and without one the release's code expects the published ones.
     """
@@ -92,7 +92,7 @@ def write_detectron2(model: ConvertedModel, path: Path) -> tuple[list[Path], Con
 
 
 def write_hf(model: ConvertedModel, folder: Path) -> tuple[list[Path], Conversion]:
-    """A folder that ``MaskFormerForInstanceSegmentation.from_pretrained`` and ``AutoImageProcessor`` load."""
+    """Return a folder that ``MaskFormerForInstanceSegmentation.from_pretrained`` and ``AutoImageProcessor`` load."""
     from safetensors.torch import save
 
     conversion = to_theirs(model, "hf")

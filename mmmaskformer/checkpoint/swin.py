@@ -35,7 +35,7 @@ SWIN = [
 
 
 def under(prefix: str, rules: list[Rule], ours: str = "backbone.") -> list[Rule]:
-    """The rules of a backbone inside a whole model."""
+    """Return the rules of a backbone inside a whole model."""
     return [Rule(prefix + rule.theirs, ours + rule.ours, rule.reorder) for rule in rules]
 
 

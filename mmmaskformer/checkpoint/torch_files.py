@@ -7,10 +7,11 @@ import re
 import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch.serialization import default_restore_location
@@ -30,7 +31,23 @@ BEGINNING = 32  # bytes of a file that tell its format
 LEGACY_PROTOCOL = 1001
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 ENCRYPTED = 1
+SMALL = 64  # bytes of a member that tells whether the archive has sums
 MapLocation = str | torch.device | Mapping[str, str] | Callable[[Any, str], Any] | None
+
+
+class _Member(NamedTuple):
+    """Where a member of an archive begins in the file, its bytes, and their CRC-32."""
+
+    start: int
+    length: int
+    crc: int
+
+
+NO_MEMBER = _Member(0, -1, 0)
+
+
+class Damaged(Exception):
+    """The file is not what was saved."""
 
 
 class _TorchScript(Exception):
@@ -43,7 +60,7 @@ def is_torch_file(start: bytes) -> bool:
 
 
 def load_torch(file: str | os.PathLike | BinaryIO, map_location: MapLocation = None) -> Any:
-    """What ``torch.load`` returns, for files of plain data.
+    """Load what ``torch.load`` loads, for files of plain data.
 
     Args:
         file: a path, or an open file.
@@ -63,6 +80,8 @@ def load_torch(file: str | os.PathLike | BinaryIO, map_location: MapLocation = N
             return (_load_zip if zipped else _load_legacy)(opened, size, _mover(map_location))
     except _TorchScript as error:
         raise UserError(f"{name} is a TorchScript program: convert the checkpoint that it was made from") from error
+    except Damaged as error:
+        raise UserError(f"checkpoint {name} is damaged: {error}; use another copy or an earlier checkpoint") from error
     except Refused as error:
         raise UserError(f"{name} is refused: {error}, and {PLAIN}") from error
     except (MemoryError, UserError):
@@ -76,22 +95,38 @@ def _load_zip(file: BinaryIO, size: int, move: Callable) -> Any:
     prefix, members = _members(file)
 
     def read(name: str) -> bytes:
-        start, length = members[name]
-        file.seek(start)
-        return file.read(length)
+        member = members[name]
+        file.seek(member.start)
+        return file.read(member.length)
 
-    swapped = f"{prefix}/byteorder" in members and read(f"{prefix}/byteorder") != sys.byteorder.encode()
+    # Without sums, as after torch.serialization.set_crc32_options(False), those of all members are wrong.
+    small = [name for name, member in members.items() if member.length <= SMALL]
+    has_sums = any(zlib.crc32(read(name)) == members[name].crc for name in small)
+
+    def check_sum(name: str, content: bytes | memoryview) -> None:
+        if has_sums and zlib.crc32(content) != members[name].crc:
+            raise Damaged(f"its member {printable(name)} is not what was saved")
+
+    def checked(name: str) -> bytes:
+        content = read(name)
+        check_sum(name, content)
+        return content
+
+    byte_order = f"{prefix}/byteorder"
+    swapped = byte_order in members and checked(byte_order) != sys.byteorder.encode()
+
     storages: dict[str, Storage] = {}
 
     def storage(identity: Any) -> Storage:
         kind, key, location, nbytes = _parse_identity(identity)
-        start, length = members.get(f"{prefix}/data/{key}", (0, -1))
-        if length != nbytes:
-            raise Refused(f"its storage {printable(key)} of {nbytes} bytes has {max(length, 0)} in the file")
+        name = f"{prefix}/data/{key}"
+        member = members.get(name, NO_MEMBER)
+        if member.length != nbytes:
+            raise Refused(f"its storage {printable(key)} of {nbytes} bytes has {max(member.length, 0)} in the file")
         if key not in storages:
-            untyped = torch.UntypedStorage(length, device="cpu")
-            file.seek(start)
-            _fill(file, untyped, kind.dtype)
+            untyped = torch.UntypedStorage(nbytes, device="cpu")
+            file.seek(member.start)
+            check_sum(name, _fill(file, untyped, kind.dtype))
             if swapped:
                 untyped.byteswap(kind.dtype)
             storages[key] = Storage(move(untyped, location), kind.dtype)
@@ -99,18 +134,17 @@ def _load_zip(file: BinaryIO, size: int, move: Callable) -> Any:
             raise Refused(f"its storage {printable(key)} has two dtypes")
         return storages[key]
 
-    content = BytesIO(read(f"{prefix}/data.pkl"))
-    return PlainUnpickler(content, NAMES, Budget(size), storage).load()
+    return PlainUnpickler(BytesIO(checked(f"{prefix}/data.pkl")), NAMES, Budget(size), storage).load()
 
 
-def _members(file: BinaryIO) -> tuple[str, dict[str, tuple[int, int]]]:
-    """The folder in the archive, and where in the file each of its members begins and how long it is.
+def _members(file: BinaryIO) -> tuple[str, dict[str, _Member]]:
+    """Return the folder in the archive, and its members.
 
     Raises:
         Refused: members are compressed, lie outside the file or over one another, or have the same name.
         _TorchScript: it is a program.
     """
-    members: dict[str, tuple[int, int]] = {}
+    members: dict[str, _Member] = {}
     end = 0
     with zipfile.ZipFile(file) as archive:
         if any(re.fullmatch(r"[^/]+/constants\.pkl", name) for name in archive.namelist()):
@@ -127,7 +161,7 @@ def _members(file: BinaryIO) -> tuple[str, dict[str, tuple[int, int]]]:
             if member.filename in members:
                 raise Refused(f"{what} is there twice")
             end = start + member.file_size
-            members[member.filename] = (start, member.file_size)
+            members[member.filename] = _Member(start, member.file_size, member.CRC)
         if end > archive.start_dir:
             raise Refused("its members reach over their end")
     found = [name.removesuffix("/data.pkl") for name in members if re.fullmatch(r"[^/]+/data\.pkl", name)]
@@ -180,7 +214,7 @@ def _load_legacy(file: BinaryIO, size: int, move: Callable) -> Any:
 
 
 def _parse_identity(identity: Any) -> tuple[StorageKind, str, str, int]:
-    """What a pickle says about a storage: kind, key, device, and how many bytes it has."""
+    """Return what a pickle says about a storage: kind, key, device, and how many bytes it has."""
     if type(identity) is not tuple or len(identity) != 5 or identity[0] != "storage":
         raise Refused("it asks for something else than storages, such as the modules of a network")
     _, kind, key, location, count = identity
@@ -191,8 +225,8 @@ def _parse_identity(identity: Any) -> tuple[StorageKind, str, str, int]:
     return kind, key, location, count * kind.dtype.itemsize
 
 
-def _fill(file: BinaryIO, untyped: torch.UntypedStorage, dtype: torch.dtype) -> None:
-    """Reads a storage from where the file stands."""
+def _fill(file: BinaryIO, untyped: torch.UntypedStorage, dtype: torch.dtype) -> memoryview:
+    """Read a storage from the file's position; the result is its bytes."""
     view = torch.empty(0, dtype=torch.uint8, device="cpu").set_(untyped).numpy()
     rest = memoryview(view)
     while rest:
@@ -202,10 +236,11 @@ def _fill(file: BinaryIO, untyped: torch.UntypedStorage, dtype: torch.dtype) -> 
         rest = rest[count:]
     if dtype is torch.bool and view.size and view.max() > 1:
         raise Refused("it holds a boolean that is neither 0 nor 1")
+    return memoryview(view)
 
 
 def _mover(map_location: MapLocation) -> Callable[[Any, str], Any]:
-    """What brings a storage to its device, in ``torch.load``'s four ways to say so."""
+    """Return what brings a storage to its device, in ``torch.load``'s four ways to say so."""
 
     def move(storage: torch.UntypedStorage, location: str) -> Any:
         if isinstance(map_location, Mapping):

@@ -42,14 +42,14 @@ class BoundedFile:
         return data
 
     def readline(self) -> bytes:
-        """The rest of a line."""
+        """Return the rest of a line."""
         data = self.file.readline()
         self.left -= len(data)
         return data
 
 
 def as_versions(metadata: Any) -> dict:
-    """What PyTorch keeps beside the weights: a dict by the names of modules.
+    """Return what PyTorch keeps beside the weights: a dict by the names of modules.
 
     Raises:
         Refused: it is something else.
@@ -92,7 +92,7 @@ class PlainUnpickler:
         self._memoized: dict[int, list[int]] = {}  # where in the memo some values are, by their ids
 
     def load(self) -> Any:
-        """The content.
+        """Return the content.
 
         Raises:
             Refused: it asks for anything but plain data.
@@ -108,13 +108,13 @@ class PlainUnpickler:
         return content
 
     def push(self, value: Any) -> None:
-        """A value that pickletools has decoded."""
+        """Return a value that pickletools has decoded."""
         if type(value) is int and value.bit_length() > LARGEST_INTEGER:
             raise Refused(f"it holds an integer of {value.bit_length()} bits")
         self._stack.append(value)
 
     def empty(self, kind: type) -> None:
-        """A new container, which takes more memory than its one byte in the file."""
+        """Return a new container, which takes more memory than its one byte in the file."""
         self._budget.charge(256)
         self._stack.append(kind())
 
@@ -124,18 +124,18 @@ class PlainUnpickler:
         self._stack = []
 
     def group(self) -> list[Any]:
-        """Ends a group."""
+        """End a group."""
         values, self._stack = self._stack, self._marked.pop()
         return values
 
     def grouped(self, kind: Callable[[list[Any]], Any]) -> None:
-        """A container of a group."""
+        """Return a container of a group."""
         self._budget.charge(256)
         values = self.group()  # first: it brings back the stack below
         self._stack.append(kind(values))
 
     def last(self, count: int) -> None:
-        """A tuple of the last values."""
+        """Return a tuple of the last values."""
         values = [self._stack.pop() for _ in range(count)]
         self._budget.charge(64)
         self._stack.append(tuple(reversed(values)))
@@ -152,7 +152,7 @@ class PlainUnpickler:
         self._stack.append(self._memo[index])
 
     def extend(self, values: list[Any]) -> None:
-        """Puts values into the list, set or dict that is last on the stack."""
+        """Put values into the list, set or dict that is last on the stack."""
         target = self._stack[-1]
         if type(target) is list:
             target.extend(values)
@@ -164,13 +164,13 @@ class PlainUnpickler:
             raise Refused(f"it puts values into an object of type {type(target).__name__}")
 
     def look_up(self, name: str) -> None:
-        """What a name stands for."""
+        """Return what a name stands for."""
         if name not in self._names:
             raise Refused(f"it asks for {printable(name)}")
         self._stack.append(self._names[name])
 
     def stack_global(self, _: None) -> None:
-        """The same, of two texts on the stack."""
+        """Return the same, of two texts on the stack."""
         name, module = self._stack.pop(), self._stack.pop()
         if type(name) is not str or type(module) is not str:
             raise Refused("it asks for a name that is no text")
@@ -194,7 +194,7 @@ class PlainUnpickler:
                     self._memo[index] = FORGOTTEN
 
     def build(self, _: None) -> None:
-        """Gives an unbuilt value its content, and an OrderedDict the versions that PyTorch keeps beside the weights."""
+        """Give an unbuilt value its content, and an OrderedDict the versions that PyTorch keeps beside the weights."""
         state, value = self._stack.pop(), self._stack[-1]
         if isinstance(value, Unbuilt):
             built = self._stack[-1] = value.build(self._budget, state)
@@ -207,7 +207,7 @@ class PlainUnpickler:
             raise Refused(f"it asks to set attributes of an object of type {type(value).__name__}")
 
     def persistent(self, _: None) -> None:
-        """What a persistent id stands for."""
+        """Return what a persistent id stands for."""
         if self._persistent_load is None:
             raise Refused("it asks for persistent ids")
         self._stack.append(self._persistent_load(self._stack.pop()))

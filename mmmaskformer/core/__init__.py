@@ -8,7 +8,8 @@ from .mask_model import MaskModel
 from .mask_transformer import MaskTransformer
 from .masked_attention import MaskedAttentionDecoder
 from .matching import ClassCost, DiceCost, FixedAssigner, FocalCost, HungarianAssigner
-from .pixel_decoder import FPNPixelDecoder, TransformerEncoderPixelDecoder
+from .pilots import MaskPilots
+from .pixel_decoder import FPNPixelDecoder, PositionedPixelDecoder, TransformerEncoderPixelDecoder
 from .transformer import SinePositionalEncoding, TransformerDecoder, TransformerEncoder
 
 __all__ = [
@@ -29,9 +30,11 @@ __all__ = [
     "MaskCriterion",
     "MaskLoss",
     "MaskModel",
+    "MaskPilots",
     "MaskTransformer",
     "MaskedAttentionDecoder",
     "PooledClassHead",
+    "PositionedPixelDecoder",
     "SinePositionalEncoding",
     "TransformerDecoder",
     "TransformerEncoder",

@@ -31,7 +31,7 @@ def boxes_of_masks(masks: Tensor) -> Tensor:
 
 
 def boxes_of_segments(masks: Tensor, dtype: torch.dtype) -> Tensor:
-    """Normalized (cx, cy, w, h) (n, 4) around masks (n, H, W) bool."""
+    """Return normalized (cx, cy, w, h) (n, 4) around masks (n, H, W) bool."""
     return normalized(boxes_of_masks(masks).to(dtype), masks.shape[-2:])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 from .boxes import BoxLoss, boxes_of_segments
 from .mask_losses import MaskLoss, mask_losses
-from .matching import MatchedPairs
+from .matching import HungarianAssigner, MatchedPairs
 
 
 @MODELS.register_module()
@@ -66,7 +66,8 @@ class MaskCriterion(BaseModule):
 
     Args:
         num_classes: K.
-        assigner: config of the matching; HungarianAssigner by default, FixedAssigner for MaskFormer-fixed.
+        assigner: config of the matching; HungarianAssigner by default, FixedAssigner for MaskFormer-fixed. A
+            HungarianAssigner without costs of its own takes those of the mask losses, with their weights.
         class_loss: config of the classification loss.
         mask_losses: configs of the mask losses; focal 20 and dice 1 by default. Add "loss_weight" to change a weight.
         box_losses: configs of losses of the matched boxes (Table 5), for a model that predicts boxes; none by default.
@@ -85,7 +86,6 @@ class MaskCriterion(BaseModule):
         super().__init__()
         self.num_classes = num_classes
         self.deep_supervision = deep_supervision
-        self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
         self.class_loss = MODELS.build(
             {"type": "mmmaskformer.ClassificationLoss", **(class_loss or {})},
             default_args=dict(num_classes=num_classes),
@@ -93,6 +93,11 @@ class MaskCriterion(BaseModule):
         mask_losses = mask_losses or [dict(type="mmmaskformer.FocalLoss"), dict(type="mmmaskformer.DiceLoss")]
         self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
         self.box_losses: Sequence[BoxLoss] = nn.ModuleList(MODELS.build(loss) for loss in box_losses)
+        self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
+        costs = [cost for loss in self.mask_losses if (cost := loss.matching_cost())]
+        # Losses that have no cost leave the paper's: by class alone, masks would be matched at random.
+        if costs and isinstance(self.assigner, HungarianAssigner) and self.assigner.follows_losses:
+            self.assigner.set_mask_costs(costs)
 
     # Each batch has another number of segments, which a compiler would compile for again and again.
     @torch.compiler.disable
@@ -100,11 +105,24 @@ class MaskCriterion(BaseModule):
         """Weighted losses by name.
 
         The last layer's are ``loss_cls`` and the mask losses' names; layer i's carry the prefix ``d{i}.``, as mmdet's.
+        Those of pilots, which need no matching, carry ``pilot.`` before that.
 
         Raises:
             ValueError: box losses without predicted boxes or the reverse.
             FloatingPointError: a prediction is not finite.
         """
+        losses = self._losses(predictions, targets, self.assigner)
+        if predictions.pilots is not None:
+            own = self._losses(predictions.pilots.predictions, targets, predictions.pilots.match)
+            losses.update({f"pilot.{name}": value for name, value in own.items()})
+        return losses
+
+    def _losses(
+        self,
+        predictions: MaskPredictions,
+        targets: SegmentTargets,
+        match: Callable[[MaskPredictions, SegmentTargets], Tensor],
+    ) -> dict[str, Tensor]:
         if not self.deep_supervision:
             predictions = predictions.last_layer()
         if bool(len(self.box_losses)) != (predictions.boxes is not None):
@@ -116,7 +134,7 @@ class MaskCriterion(BaseModule):
         # Products of 256 terms leave fp16's range and costs must be finite, so nothing here is autocast.
         with without_autocast(predictions.mask_embeds):
             predictions = predictions.at_least_float32()
-            pairs = MatchedPairs.of(self.assigner(predictions, targets), targets)
+            pairs = MatchedPairs.of(match(predictions, targets), targets)
             labels = targets.labels.new_full(predictions.class_logits.shape[:3], self.num_classes)
             labels[pairs.index] = targets.labels[pairs.segments]
             by_name = {"loss_cls": self.class_loss(predictions.class_logits, labels)}
@@ -154,7 +172,7 @@ class MaskCriterion(BaseModule):
 def matched_mask_logits(predictions: MaskPredictions, pairs: MatchedPairs) -> Tensor:
     """Mask logits (P, h, w) of the matched pairs alone: gradients flow through about 9 of 100 masks an image."""
     embeds = predictions.mask_embeds[pairs.index].split(pairs.counts)
-    return torch.cat([predictions.masks_of(image, part) for image, part in enumerate(embeds)])
+    return predictions.pixels.masks_of_each([at_least_float32(part) for part in embeds])
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:

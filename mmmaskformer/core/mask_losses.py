@@ -47,8 +47,12 @@ class MaskLoss(WeightedLoss):
     """A loss between mask logits and binary masks.
 
     A subclass says what it is in ``forward``; one that also knows its derivative overrides ``value_and_slope``, which
-    spares autograd the full-resolution temporaries.
+    spares autograd the full-resolution temporaries. One that counts in the matching overrides ``matching_cost``.
     """
+
+    def matching_cost(self) -> dict | None:
+        """Config of the cost that stands for this loss in the matching, with its weight; None for none."""
+        return None
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Unweighted loss (m, l) of mask logits (m, l, P) against targets (m, 1, P), floats 0 or 1."""
@@ -74,6 +78,9 @@ class FocalLoss(MaskLoss):
         self.alpha = alpha
         self.gamma = gamma
 
+    def matching_cost(self) -> dict:
+        return dict(type="mmmaskformer.FocalCost", weight=self.loss_weight, alpha=self.alpha, gamma=self.gamma)
+
     def value_and_slope(self, pixels: MaskPixels, with_slope: bool) -> tuple[Tensor, Tensor | None]:
         size = pixels.logits.shape[-1]
         modulation = power(pixels.error, self.gamma)
@@ -96,6 +103,9 @@ class DiceLoss(MaskLoss):
     def __init__(self, loss_weight: float = 1.0, eps: float = 1.0, loss_name: str = "loss_dice") -> None:
         super().__init__(loss_weight, loss_name)
         self.eps = eps
+
+    def matching_cost(self) -> dict:
+        return dict(type="mmmaskformer.DiceCost", weight=self.loss_weight, eps=self.eps)
 
     def value_and_slope(self, pixels: MaskPixels, with_slope: bool) -> tuple[Tensor, Tensor | None]:
         area = pixels.targets.sum(-1)

@@ -82,6 +82,11 @@ class MaskModel(BaseModule):
             padding_mask: (B, H, W) bool, True on padding; read only by models that hide padding.
             last_only: give the last layer alone (L = 1), which is all that inference reads.
         """
-        segments, mask_embeds, pixels = self.embed(features, padding_mask, last_only)
+        return self.predictions(*self.embed(features, padding_mask, last_only))
+
+    def predictions(self, segments: Tensor, mask_embeds: Tensor, pixels: PixelEmbeddings) -> MaskPredictions:
+        """Predictions of what :meth:`embed` gives."""
         boxes = None if self.box_embed is None else self.box_embed(segments).sigmoid()
-        return MaskPredictions(self.class_embed(segments, mask_embeds, pixels), mask_embeds, pixels, boxes)
+        class_logits = self.class_embed(segments, mask_embeds, pixels)
+        pixels.forget_resized()
+        return MaskPredictions(class_logits, mask_embeds, pixels, boxes)

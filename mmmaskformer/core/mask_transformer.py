@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 from .mask_model import MaskModel
 from .memory import Memory
+from .pilots import MaskPilots, Pilots
 from .transformer import SinePositionalEncoding
 
 
@@ -36,6 +38,8 @@ class MaskTransformer(MaskModel):
         enforce_input_projection: project the memory with a 1x1 convolution even where its width already fits.
         mask_padding: hide padding from the decoder's attention and run positions over the valid area, as mmdet does.
             Off as in the reference release, whose weights expect it off.
+        pilots: config of mask-piloted training, ``dict(type="mmmaskformer.MaskPilots")``; sizes are filled in. None for
+            training without it. It wants a transformer decoder with masked attention.
         class_head, predict_boxes, classify: see :meth:`MaskModel.add_embeddings`.
         init_cfg: as for every module of MMEngine.
 
@@ -55,6 +59,7 @@ class MaskTransformer(MaskModel):
         positional_encoding: dict | None = None,
         enforce_input_projection: bool = False,
         mask_padding: bool = False,
+        pilots: dict | None = None,
         class_head: dict | None = None,
         predict_boxes: bool = False,
         classify: bool = True,
@@ -92,8 +97,19 @@ class MaskTransformer(MaskModel):
         self.query_embed = nn.Embedding(num_queries, channels)
         if self.transformer_decoder.learns_queries:
             self.query_feat = nn.Embedding(num_queries, channels)
+        self.pilots = self._pilots(pilots, num_classes, channels)
         pixel_channels = getattr(self.pixel_decoder, "pixel_channels", mask_dim)
         self.add_embeddings(num_classes, channels, mask_dim, pixel_channels, class_head, predict_boxes, classify)
+
+    def _pilots(self, config: dict | None, num_classes: int, channels: int) -> MaskPilots | None:
+        if config is None:
+            return None
+        if not self.transformer_decoder.takes_pilots:
+            raise ValueError(
+                f"pilots: {type(self.transformer_decoder).__name__} has no masked attention, by which pilots are given "
+                "their segments: use mmmaskformer.MaskedAttentionDecoder, or leave pilots out"
+            )
+        return MODELS.build(config, default_args=dict(num_classes=num_classes, channels=channels))
 
     def _memory_channels(self, in_channels: Sequence[int]) -> Sequence[int]:
         """Channels of each map that the transformer decoder reads."""
@@ -116,25 +132,64 @@ class MaskTransformer(MaskModel):
                 nn.init.kaiming_uniform_(module.weight, a=1)
                 nn.init.zeros_(module.bias)
 
+    def forward(
+        self,
+        features: Sequence[Tensor],
+        padding_mask: Tensor | None = None,
+        last_only: bool = False,
+        targets: SegmentTargets | None = None,
+    ) -> MaskPredictions:
+        """Predict; see :meth:`MaskModel.forward`.
+
+        With ``targets``, what pilots predict is given beside it, if the model has pilots.
+        """
+        if targets is None or self.pilots is None:
+            return super().forward(features, padding_mask, last_only)
+        pixels, memory = self.read(features, padding_mask)
+        pilots = self.pilots(targets, [scale.size for scale in memory])
+        predictions = self.predictions(*self.decode(pixels, memory, last_only, pilots))
+        return predictions.split_pilots(self.num_queries, pilots.matching)
+
     def embed(
         self, features: Sequence[Tensor], padding_mask: Tensor | None = None, last_only: bool = False
     ) -> tuple[Tensor, Tensor, PixelEmbeddings]:
         """Per-segment embeddings (L, B, Q, C'), mask embeddings (L, B, Q, C) and pixel embeddings."""
+        return self.decode(*self.read(features, padding_mask), last_only)
+
+    def read(
+        self, features: Sequence[Tensor], padding_mask: Tensor | None = None
+    ) -> tuple[PixelEmbeddings, list[Memory]]:
+        """Pixel embeddings, and the maps that the transformer decoder reads."""
         if not self.mask_padding:
             padding_mask = None
         found: PixelFeatures = self.pixel_decoder(features, resized_mask(padding_mask, features[-1].shape[-2:]))
-        memory = self.memory(found, padding_mask)
-        positions = self.query_embed.weight.expand(features[0].shape[0], -1, -1)
+        return found.pixels, self.memory(found, padding_mask)
+
+    def decode(
+        self, pixels: PixelEmbeddings, memory: Sequence[Memory], last_only: bool = False, pilots: Pilots | None = None
+    ) -> tuple[Tensor, Tensor, PixelEmbeddings]:
+        """As :meth:`embed`, of what :meth:`read` gives; pilots, if any, stand behind the queries."""
+        positions = self.query_embed.weight.expand(memory[0].pixels.shape[0], -1, -1)
         if self.transformer_decoder.learns_queries:
             queries = self.query_feat.weight.expand_as(positions)
         else:
             queries = torch.zeros_like(positions)
-        background = self.background_of([scale.size for scale in memory], found.pixels)
-        segments = self.transformer_decoder(queries, positions, memory, background, last_only)
-        return segments, self.mask_embed(segments), found.pixels
+        background = self.background_of([scale.size for scale in memory], pixels)
+        if pilots is None:
+            segments = self.transformer_decoder(queries, positions, memory, background, last_only)
+        else:
+            segments = self.transformer_decoder(
+                torch.cat([queries, pilots.queries], dim=1),
+                torch.cat([positions, pilots.positions], dim=1),
+                memory,
+                pilots.complete(background, self.num_queries),
+                last_only,
+                pilots.unseen(self.num_queries),
+            )
+        return segments, self.mask_embed(segments), pixels
 
     def memory(self, found: PixelFeatures, padding_mask: Tensor | None) -> list[Memory]:
-        """The maps that the transformer decoder reads, coarsest first; ``padding_mask`` is (B, H, W) or None."""
+        """Return the maps that the transformer decoder reads, coarsest first; ``padding_mask`` is (B, H, W) or None."""
         scales = self.transformer_decoder.num_scales
         maps, projections = (found.maps[:scales], self.input_proj) if scales else ([found.memory], [self.input_proj])
         memory = []
@@ -147,7 +202,7 @@ class MaskTransformer(MaskModel):
     def background_of(
         self, sizes: Sequence[tuple[int, int]], pixels: PixelEmbeddings
     ) -> Callable[[Tensor, int], Tensor]:
-        """A function (segments (B, Q, C'), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
+        """Return a function (segments (B, Q, C'), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
 
         The dot product commutes with resizing, so the pixel embeddings are resized, once per scale, and not the masks.
         """

@@ -11,10 +11,12 @@ import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mmmaskformer.registry import MODELS
 
 from .memory import Memory
+from .numerics import linear_of_pixels
 from .transformer import TransformerStack
 
 
@@ -22,27 +24,37 @@ class MaskedCrossAttention(nn.MultiheadAttention):
     """Cross-attention with one mask per query for all heads; the parameters of ``nn.MultiheadAttention``.
 
     torch's own forward takes one mask per head or one for the whole batch, so it would repeat each mask H times.
+
+    Keys and values of a map at stride 8 need more memory than the map itself, and each layer has its own. They are
+    computed again in the backward pass, which costs about 1 % of a training step.
     """
 
-    def forward(self, queries: Tensor, memory: Tensor, positions: Tensor, hidden: Tensor) -> Tensor:
+    def forward(self, queries: Tensor, memory: Tensor, positions: Tensor, level: Tensor, hidden: Tensor) -> Tensor:
         """Attend.
 
         Args:
             queries: (B, Q, C).
-            memory: (B, P, C), the values; with positions added, the keys.
+            memory: (B, P, C); with the level added, the values; with positions added too, the keys.
             positions: (B or 1, P, C).
+            level: (C,), the same for all pixels of a map.
             hidden: (B, Q, P) bool, True where a query does not see a key; no row may be all True.
 
         Returns:
             (B, Q, C).
         """
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, v = F.linear(queries, weights[0], biases[0]), F.linear(memory, weights[2], biases[2])
-        if memory.requires_grad:
-            # Projected apart, the sum of memory and positions need not be kept for the backward pass.
-            k = F.linear(memory, weights[1], biases[1]) + F.linear(positions, weights[1])
-        else:
-            k = F.linear(memory + positions, weights[1], biases[1])
+        inputs = (queries, memory, positions, level, hidden)
+        if not torch.is_grad_enabled():
+            return self._attend(*inputs)
+        return checkpoint(self._attend, *inputs, use_reentrant=False, preserve_rng_state=self.dropout > 0)
+
+    def _attend(self, queries: Tensor, memory: Tensor, positions: Tensor, level: Tensor, hidden: Tensor) -> Tensor:
+        weights = self.in_proj_weight.chunk(3)
+        bias, *_ = self.in_proj_bias.chunk(3)
+        # The projection of a sum is the sum of projections, so the level is added to biases and not to pixels.
+        _, key_bias, value_bias = F.linear(level, self.in_proj_weight, self.in_proj_bias).chunk(3)
+        q = F.linear(queries, weights[0], bias)
+        k = linear_of_pixels(memory + positions, weights[1], key_bias)
+        v = linear_of_pixels(memory, weights[2], value_bias)
         q, k, v = (x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=~hidden[:, None], dropout_p=dropout)
@@ -64,7 +76,14 @@ class MaskedAttentionLayer(BaseModule):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, queries: Tensor, query_positions: Tensor, memory: Tensor, memory_positions: Tensor, hidden: Tensor
+        self,
+        queries: Tensor,
+        query_positions: Tensor,
+        memory: Tensor,
+        memory_positions: Tensor,
+        level: Tensor,
+        hidden: Tensor,
+        unseen: Tensor | None = None,
     ) -> Tensor:
         """One layer.
 
@@ -73,15 +92,17 @@ class MaskedAttentionLayer(BaseModule):
             query_positions: (B, Q, C).
             memory: (B, hw, C).
             memory_positions: (B or 1, hw, C), added to the keys alone.
+            level: (C,), added to keys and values.
             hidden: (B, Q, hw) bool, True where a query does not see a pixel.
+            unseen: (Q, Q) bool, True where the query of the row does not see that of the column, or None.
 
         Returns:
             (B, Q, C).
         """
-        attended = self.cross_attn(queries + query_positions, memory, memory_positions, hidden)
+        attended = self.cross_attn(queries + query_positions, memory, memory_positions, level, hidden)
         queries = self.norm1(queries + self.dropout(attended))
         placed = queries + query_positions
-        attended = self.self_attn(placed, placed, queries, need_weights=False)[0]
+        attended = self.self_attn(placed, placed, queries, attn_mask=unseen, need_weights=False)[0]
         queries = self.norm2(queries + self.dropout(attended))
         updated = self.linear2(self.dropout(F.relu(self.linear1(queries))))
         return self.norm3(queries + self.dropout(updated))
@@ -108,6 +129,7 @@ class MaskedAttentionDecoder(TransformerStack):
 
     layer_type = MaskedAttentionLayer
     learns_queries = True
+    takes_pilots = True
 
     def __init__(
         self,
@@ -137,6 +159,7 @@ class MaskedAttentionDecoder(TransformerStack):
         memory: Sequence[Memory],
         background: Callable[[Tensor, int], Tensor],
         last_only: bool = False,
+        unseen: Tensor | None = None,
     ) -> Tensor:
         """Per-segment embeddings before the first layer and after each.
 
@@ -146,22 +169,23 @@ class MaskedAttentionDecoder(TransformerStack):
             memory: maps, coarsest first.
             background: (segments (B, Q, C), scale) -> (B, Q, hw) bool, True where a segment's mask is below 0.5.
             last_only: give the last layer alone.
+            unseen: (Q, Q) bool, True where the query of the row does not see that of the column, or None.
 
         Returns:
             (L+1, B, Q, C), normed.
         """
-        pixels = [scale.pixels + level for scale, level in zip(memory, self.level_embed.weight)]
         outputs = [self.norm(queries)]
         for index, layer in enumerate(self.layers):
             scale = index % self.num_scales
-            hidden = hidden_pixels(background(outputs[-1], scale), memory[scale].padding)
-            queries = layer(queries, query_positions, pixels[scale], memory[scale].positions, hidden)
+            image, level = memory[scale], self.level_embed.weight[scale]
+            hidden = hidden_pixels(background(outputs[-1], scale), image.padding)
+            queries = layer(queries, query_positions, image.pixels, image.positions, level, hidden, unseen)
             outputs.append(self.norm(queries))
         return torch.stack(outputs[-1:] if last_only else outputs)
 
 
 def hidden_pixels(background: Tensor, padding: Tensor | None) -> Tensor:
-    """What a query does not see: (B, Q, hw) bool from its mask's background and the padding (B, hw) or None.
+    """Return what a query does not see: (B, Q, hw) bool from its mask's background and the padding (B, hw) or None.
 
     A query whose mask is empty sees all pixels but padding; without any, attention would give NaN.
     """

@@ -94,17 +94,31 @@ class HungarianAssigner:
     the host once a step.
 
     Args:
-        costs: configs of the costs; the paper's class 1, focal 20 and dice 1 by default. By box (Table 5): ClassCost,
-            BoxL1Cost and GIoUCost; masks are not made then.
+        costs: configs of the costs. By default the class cost with weight 1 and, in a criterion, the costs of its mask
+            losses with their weights, as in the reference release; elsewhere the paper's focal 20 and dice 1. By box
+            (Table 5): ClassCost, BoxL1Cost and GIoUCost; masks are not made then.
+
+    Attributes:
+        follows_losses: whether a criterion chooses the costs.
     """
 
     def __init__(self, costs: Sequence[dict] | None = None) -> None:
-        default = [dict(type=f"mmmaskformer.{name}") for name in ("ClassCost", "FocalCost", "DiceCost")]
-        built = [TASK_UTILS.build(cost) for cost in (costs or default)]
+        self.follows_losses = not costs
+        self._warned = False
+        if costs:
+            self._set(costs)
+        else:
+            self.set_mask_costs([dict(type="mmmaskformer.FocalCost"), dict(type="mmmaskformer.DiceCost")])
+
+    def set_mask_costs(self, costs: Sequence[dict]) -> None:
+        """Match by class and by these costs of masks."""
+        self._set([dict(type="mmmaskformer.ClassCost"), *costs])
+
+    def _set(self, costs: Sequence[dict]) -> None:
+        built = [TASK_UTILS.build(cost) for cost in costs]
         self.mask_costs = [cost for cost in built if isinstance(cost, MaskCost)]
         self.box_costs = [cost for cost in built if isinstance(cost, BoxCost)]
         self.class_costs = [cost for cost in built if not isinstance(cost, MaskCost | BoxCost)]
-        self._warned = False
 
     @torch.no_grad()
     def __call__(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
@@ -172,6 +186,8 @@ class HungarianAssigner:
         for chunk in embeds.split(PRODUCT_ROWS, dim=1):
             for logits in chunk.bmm(pixels).split(rows, dim=1):
                 chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
+            # A view of the whole product, which would otherwise be kept until the next one is there.
+            del logits
         return torch.cat(chunks, dim=1)
 
     def _warn_of_too_few(self, queries: int, targets: SegmentTargets) -> None:
@@ -258,7 +274,7 @@ class MatchedPairs:
         return self.layers, self.images, self.queries
 
     def sum_by_layer(self, values: Tensor) -> Tensor:
-        """Sums (L,) of the pairs' values (P,)."""
+        """Sum (L,) of the pairs' values (P,)."""
         table = values.new_zeros(self.size)
         table[self.segments, self.layers] = values
         return table.sum(0)

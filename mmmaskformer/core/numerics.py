@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -26,6 +27,18 @@ def binary_cross_entropy_terms(logits: Tensor) -> tuple[Tensor, Tensor]:
     probability = logits.sigmoid()
     entropy = (1 - probability).maximum(probability).log_().neg_()
     return probability, entropy.add_(logits.clamp(min=0))
+
+
+def linear_of_pixels(pixels: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``F.linear`` (B, P, C') of a map's pixels (B, P, C).
+
+    On a CPU as a 1x1 convolution, which takes a half to all of the time of the matrix product, by kind of CPU.
+    """
+    if pixels.device.type != "cpu":
+        return F.linear(pixels, weight, bias)
+    # All pixels in one row with channels last, in which there is nothing to copy.
+    row = pixels.reshape(1, 1, -1, pixels.shape[-1]).permute(0, 3, 1, 2)
+    return F.conv2d(row, weight[:, :, None, None], bias).permute(0, 2, 3, 1).reshape(*pixels.shape[:2], -1)
 
 
 def bilinear_taps(size: int, new_size: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -24,12 +24,12 @@ class PanopticSegments:
     """Segments that do not overlap: one an instance of things, one a class of stuff.
 
     Attributes:
-        index_map: (H', W') int64, which segment a pixel belongs to, 0..S-1; -1 is VOID.
+        ids: (H', W') int64, the segment of each pixel, numbered 1..S; 0 is VOID.
         labels: (S,) int64 classes.
         scores: (S,) class confidence, of merged stuff the largest.
     """
 
-    index_map: Tensor
+    ids: Tensor
     labels: Tensor
     scores: Tensor
 
@@ -117,7 +117,7 @@ def detr_segments(
         winner = torch.empty(geometry.output_size, dtype=torch.long, device=logits.device)
         for rows, tile in tiles(logits, geometry, lambda x: x):
             winner[rows] = argmax_last(tile)  # of the logits, which is that of their softmax
-        home = _home(labels, torch.ones_like(labels, dtype=torch.bool), num_things)
+        home, _ = homes(labels, torch.ones_like(labels, dtype=torch.bool), num_things)
         area = torch.zeros_like(labels).index_add_(0, home, winner.flatten().bincount(minlength=len(labels)))
         large = (area > DETR_SMALLEST_AREA)[home]
         if large.all():
@@ -137,20 +137,38 @@ def _confident(
 
 
 def _nothing(geometry: OutputGeometry, labels: Tensor, scores: Tensor) -> PanopticSegments:
-    return PanopticSegments(torch.full(geometry.output_size, -1, device=labels.device), labels[:0], scores[:0])
+    return PanopticSegments(torch.zeros(geometry.output_size, dtype=torch.long, device=labels.device), labels, scores)
 
 
-def _home(labels: Tensor, survives: Tensor, num_things: int) -> Tensor:
-    """The query (n,) whose segment each query's pixels join: of stuff the first survivor of the class, else itself."""
-    same = (labels[:, None] == labels) & survives
-    own = torch.arange(len(labels), device=labels.device)
-    return torch.where(labels < num_things, own, same.int().argmax(1))
+def homes(labels: Tensor, survives: Tensor, num_things: int) -> tuple[Tensor, Tensor]:
+    """The rule by which stuff is merged: queries of one class of stuff join the first of them that survives.
+
+    Things stay apart. Without loops or anything that depends on values, so that exported graphs have it, too.
+
+    Args:
+        labels: (..., Q) class of each query.
+        survives: (..., Q) bool, whether the query keeps its pixels.
+        num_things: classes 0..num_things-1 are things, the others stuff.
+
+    Returns:
+        (..., Q) int64, the query whose segment each query's pixels join, and (..., Q) bool, which queries are segments.
+    """
+    own = torch.arange(labels.shape[-1], device=labels.device)
+    same = (labels[..., :, None] == labels[..., None, :]) & survives[..., None, :]
+    home = torch.where(labels < num_things, own, same.int().argmax(-1))
+    return home, survives & (home == own)
+
+
+def merged_scores(scores: Tensor, home: Tensor, survives: Tensor) -> Tensor:
+    """(..., Q) the largest score of the surviving queries whose home is each query; see :func:`homes`."""
+    own = torch.arange(scores.shape[-1], device=scores.device)
+    joins = (home[..., None, :] == own[:, None]) & survives[..., None, :]
+    return (joins * scores[..., None, :]).amax(-1)
 
 
 def _merge_stuff(winner: Tensor, labels: Tensor, scores: Tensor, survives: Tensor, num_things: int) -> PanopticSegments:
-    """Segments from the query that won each pixel; ``n`` (one past the last query) is nobody."""
-    home = _home(labels, survives, num_things)
-    heads = survives & (home == torch.arange(len(labels), device=labels.device))
-    number = torch.where(survives, (heads.cumsum(0) - 1)[home], -1)
-    best = torch.zeros_like(scores).scatter_reduce_(0, home, scores * survives, "amax")
-    return PanopticSegments(torch.cat([number, number.new_full((1,), -1)])[winner], labels[heads], best[heads])
+    """Segments from the query that won each pixel; ``n`` (one past the last query) is no query."""
+    home, heads = homes(labels, survives, num_things)
+    number = torch.where(survives, heads.cumsum(0)[home], 0)
+    best = merged_scores(scores, home, survives)
+    return PanopticSegments(torch.cat([number, number.new_zeros(1)])[winner], labels[heads], best[heads])

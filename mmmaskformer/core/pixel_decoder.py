@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
@@ -77,16 +79,78 @@ class FPNPixelDecoder(BaseModule):
         return self.fuse(finer, coarsest, memory=coarsest)
 
     def fuse(self, finer: Sequence[Tensor], coarsest: Tensor, memory: Tensor) -> PixelFeatures:
-        """The top-down path from the coarsest map to the finest stride's embeddings."""
-        maps = [self.output_convs[-1](coarsest)]
-        for stage, lateral, output in zip(finer[::-1], self.lateral_convs[::-1], self.output_convs[-2::-1]):
-            projected = lateral(stage)
+        """Return the top-down path from the coarsest map to the finest stride's embeddings."""
+        maps = [self.placed(self.output_convs[-1](coarsest), level=len(finer))]
+        for level in range(len(finer) - 1, -1, -1):
+            projected = self.lateral_convs[level](finer[level])
             # The sum's own inputs are not needed for its gradient, so it can take the place of the projection.
             projected += F.interpolate(maps[-1], size=projected.shape[-2:], mode="nearest")
-            maps.append(output(projected))
+            maps.append(self.placed(self.output_convs[level](projected), level))
             del projected
         pixels = PixelEmbeddings(maps.pop(), self.mask_features.weight, self.mask_features.bias)
         return PixelFeatures(pixels, memory, maps)
+
+    def placed(self, features: Tensor, level: int) -> Tensor:
+        """A fused map (B, C, h, w) of a level, 0 the finest, with what a subclass adds to it."""
+        return features
+
+
+@MODELS.register_module()
+class PositionedPixelDecoder(FPNPixelDecoder):
+    """The FPN with each pixel's place in the image added to its maps and to the per-pixel embeddings.
+
+    A convolution sees the same in two people who look alike, so without places one mask embedding fits both. Places
+    are sines and cosines of the row and of the column, which a learned 1x1 convolution of each level projects to the
+    map's width. A sum of such waves is large around one place and small around others, so a mask can be "a person,
+    there" after few iterations.
+
+    Args:
+        in_channels: channels of the backbone's stages, finest first.
+        channels: width of the decoder.
+        mask_dim: C, channels of the per-pixel embeddings.
+        norm_groups: groups of every GroupNorm; must divide ``channels``.
+        cycles: of each wave, how often it runs over the height and over the width of the image, in rising order. Each
+            level takes one less than the next finer one: a coarse map cannot show a short wave.
+
+    Raises:
+        ValueError: sizes or waves that cannot be.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int = 256,
+        mask_dim: int = 256,
+        norm_groups: int = 32,
+        cycles: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0),
+    ) -> None:
+        super().__init__(in_channels, channels, mask_dim, norm_groups)
+        cycles, levels = list(cycles), len(self.in_channels)
+        if len(cycles) < levels or sorted(set(cycles)) != cycles or cycles[0] <= 0:
+            raise ValueError(
+                f"PositionedPixelDecoder: cycles={cycles}, expected rising positive numbers, at least as many as the "
+                f"backbone's stages ({levels})"
+            )
+        self.cycles = [cycles[: len(cycles) - level] for level in range(levels)]
+        self.position_convs = nn.ModuleList(nn.Conv2d(4 * len(own), channels, 1, bias=False) for own in self.cycles)
+
+    def placed(self, features: Tensor, level: int) -> Tensor:
+        """The map plus its projected places."""
+        return features + self.position_convs[level](waves(features, self.cycles[level]))
+
+
+def waves(features: Tensor, cycles: Sequence[float]) -> Tensor:
+    """Sines and cosines (1, 4 * len(cycles), h, w) of the places of a map's pixels (B, C, h, w).
+
+    Places run from 0 to 1 between the borders of the map, so that they agree between maps of different strides.
+    """
+    height, width = features.shape[-2:]
+    turns = 2 * math.pi * features.new_tensor(cycles)[:, None]
+    encoded = []
+    for size, shape in ((height, (-1, height, 1)), (width, (-1, 1, width))):
+        angles = turns * ((torch.arange(size, device=features.device) + 0.5) / size)
+        encoded += [part.view(shape).expand(-1, height, width) for part in (angles.sin(), angles.cos())]
+    return torch.cat(encoded)[None]
 
 
 @MODELS.register_module()

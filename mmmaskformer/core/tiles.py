@@ -50,7 +50,7 @@ class _Axis:
         return (start, stop) if self.identity else (int(self.lower[start]), int(self.upper[stop - 1]) + 1)
 
     def resize_rows(self, x: Tensor, start: int, stop: int) -> Tensor:
-        """Outputs [start, stop) of axis 0 from the inputs that :meth:`needs` names: few in a tile, so a product."""
+        """Return outputs [start, stop) of axis 0 from the inputs that :meth:`needs` names, by a product."""
         if self.identity:
             return x
         weights = x.new_zeros(stop - start, len(x))
@@ -61,7 +61,7 @@ class _Axis:
         return torch.mm(weights, x.flatten(1)).view(-1, *x.shape[1:])
 
     def resize_columns(self, x: Tensor, start: int, stop: int) -> Tensor:
-        """Outputs [start, stop) of axis 1 from the inputs that :meth:`needs` names; columns are many: a gather."""
+        """Return outputs [start, stop) of axis 1 from the inputs that :meth:`needs` names, by a gather."""
         if self.identity:
             return x
         first = self.lower[start]

@@ -49,10 +49,12 @@ class SinePositionalEncoding(BaseModule):
         height, width = features.shape[-2:]
         dtype = torch.promote_types(features.dtype, torch.float32)
         if padding_mask is None:
-            valid = torch.ones(1, height, width, device=features.device, dtype=dtype)
+            # One column and one row tell the whole map.
+            rows, columns = (torch.ones(1, n, device=features.device, dtype=dtype).cumsum(1) for n in (height, width))
+            rows, columns = rows[:, :, None], columns[:, None]
         else:
             valid = (~padding_mask).to(dtype)
-        rows, columns = valid.cumsum(1), valid.cumsum(2)
+            rows, columns = valid.cumsum(1), valid.cumsum(2)
         rows = rows / (rows[:, -1:] + 1e-6) * (2 * math.pi)
         columns = columns / (columns[:, :, -1:] + 1e-6) * (2 * math.pi)
 
@@ -62,7 +64,8 @@ class SinePositionalEncoding(BaseModule):
         encoded = []
         for coordinate in (rows, columns):
             angles = coordinate[..., None] / wavelengths
-            encoded.append(torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), dim=-1).flatten(-2))
+            waves = torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), dim=-1).flatten(-2)
+            encoded.append(waves.expand(-1, height, width, -1))
         return torch.cat(encoded, dim=-1).permute(0, 3, 1, 2).to(features.dtype)
 
 
@@ -213,6 +216,7 @@ class TransformerDecoder(TransformerStack):
     layer_type = TransformerDecoderLayer
     num_scales = 0  # reads the coarsest map of the backbone, or of the pixel decoder's encoder
     learns_queries = False  # queries start as zeros (Sec. 4.1)
+    takes_pilots = False  # attention is not masked
 
     def __init__(self, channels: int = 256, *args, **kwargs) -> None:
         super().__init__(channels, *args, **kwargs)

@@ -12,9 +12,10 @@ from mmdet.datasets import ADE20KPanopticDataset
 from mmengine import fileio
 
 from mmmaskformer.datasets.checked_panoptic import CheckedPanopticDataset
-from mmmaskformer.datasets.missing_files import is_remote, require_folder
+from mmmaskformer.datasets.missing_files import require_folder
 from mmmaskformer.datasets.panoptic_loading import VOID_LABEL
 from mmmaskformer.errors import UserError
+from mmmaskformer.files import is_remote
 from mmmaskformer.labels import ADE20K_CLASSES, ADE20K_THINGS_FIRST
 from mmmaskformer.pairs import check_loaded_label_map
 from mmmaskformer.registry import DATASETS, TRANSFORMS

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from mmdet.datasets import CocoPanopticDataset
 
-from mmmaskformer.datasets.missing_files import is_remote, missing_files, require_folder
-from mmmaskformer.datasets.panoptic_json import (
+from mmmaskformer.coco.panoptic_json import (
+    Annotation,
+    Image,
     annotations_by_image,
     check_class_lists,
     labels_of_categories,
     read_panoptic_json,
 )
+from mmmaskformer.datasets.missing_files import missing_files, require_folder
 from mmmaskformer.errors import UserError
+from mmmaskformer.files import is_remote
 from mmmaskformer.registry import DATASETS
 
 
@@ -59,29 +61,31 @@ class CheckedPanopticDataset(CocoPanopticDataset):
         annotations = annotations_by_image(panoptic, self.ann_file)
         if self.data_prefix.get("seg") and not annotations:
             raise UserError(f"{owner}: {self.ann_file} has no annotations; leave data_prefix.seg out for test images")
-        samples = [self._sample(image, annotations.get(image["id"])) for image in panoptic["images"]]
+        samples = [self._sample(image, annotations.get(image.id)) for image in panoptic.images]
         if local:
             self._check_files(samples)
         return samples
 
-    def _sample(self, image: Mapping, annotation: Mapping | None) -> dict:
-        segments = [] if annotation is None else annotation["segments_info"]
+    def _sample(self, image: Image, annotation: Annotation | None) -> dict:
+        segments = [] if annotation is None else annotation.segments_info
         things = len(self.metainfo["thing_classes"])
         instances, infos = [], []
         for segment in segments:
-            label, crowd = self.cat2label[segment["category_id"]], bool(segment.get("iscrowd"))
+            label, crowd = self.cat2label[segment.category_id], bool(segment.iscrowd)
             is_instance = label < things and not crowd
-            infos.append(dict(id=segment["id"], category=label, is_thing=is_instance))
+            infos.append(dict(id=segment.id, category=label, is_thing=is_instance))
             if is_instance:
-                x, y, width, height = segment["bbox"]
+                if segment.bbox is None:
+                    raise UserError(f"{self.ann_file}: segment {segment.id} of {annotation.file_name} has no bbox")
+                x, y, width, height = segment.bbox
                 instances.append(dict(bbox=[x, y, x + width, y + height], bbox_label=label, ignore_flag=0))
         seg_dir = self.data_prefix.get("seg")
         return dict(
-            img_path=os.path.join(self.data_prefix["img"], image["file_name"]),
-            img_id=image["id"],
-            seg_map_path=os.path.join(seg_dir, annotation["file_name"]) if seg_dir and annotation else None,
-            height=image["height"],
-            width=image["width"],
+            img_path=os.path.join(self.data_prefix["img"], image.file_name),
+            img_id=image.id,
+            seg_map_path=os.path.join(seg_dir, annotation.file_name) if seg_dir and annotation else None,
+            height=image.height,
+            width=image.width,
             instances=instances,
             segments_info=infos,
         )

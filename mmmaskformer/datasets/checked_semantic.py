@@ -7,8 +7,9 @@ from typing import Any
 
 from mmseg.datasets import BaseSegDataset
 
-from mmmaskformer.datasets.missing_files import is_remote, missing_files, require_folder
+from mmmaskformer.datasets.missing_files import missing_files, require_folder
 from mmmaskformer.errors import UserError
+from mmmaskformer.files import is_remote
 from mmmaskformer.registry import DATASETS
 
 

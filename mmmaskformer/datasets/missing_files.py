@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmmaskformer.errors import UserError
-
-
-def is_remote(backend_args: Mapping | None) -> bool:
-    """Whether files come from a storage backend, to which their checks are left."""
-    return bool(backend_args) and backend_args.get("backend") not in (None, "local")
 
 
 def require_folder(owner: str, folder: str | os.PathLike, hint: str = "") -> None:

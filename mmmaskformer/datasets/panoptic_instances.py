@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
-from pycocotools import mask as rle
+from msgspec import to_builtins
 
-from mmmaskformer.datasets.panoptic_json import annotations_by_image
-from mmmaskformer.datasets.panoptic_segments import read_segment_positions
+from mmmaskformer.coco.annotations import corner_and_size, read_ids, run_lengths, segment_map
+from mmmaskformer.coco.panoptic_json import PanopticTruth, annotations_by_image, thing_ids
 from mmmaskformer.datasets.progress import with_progress
 
 
 def instances_of_panoptic(
-    panoptic: Mapping, png_dir: str, path: str, backend_args: Mapping | None = None, show_progress: bool = False
+    panoptic: PanopticTruth,
+    png_dir: str,
+    path: str,
+    backend_args: Mapping | None = None,
+    show_progress: bool = False,
+    things: Collection[str] | None = None,
 ) -> dict:
     """The things of panoptic ground truth as COCO's instance json, for instance for mask AP.
 
@@ -27,33 +32,35 @@ def instances_of_panoptic(
         path: the json, for errors.
         backend_args: MMEngine's storage backend of the PNGs.
         show_progress: whether to draw a progress bar.
+        things: names of the things, where metainfo has them; by default the json must say.
 
     Returns:
         A dict to be written as json: ``images``, ``categories`` (the things) and ``annotations`` with masks as RLE.
 
     Raises:
-        UserError: the json is wrong in itself or disagrees with a PNG.
+        UserError: an image has no annotation, the json disagrees with a PNG, or nothing says what is a thing.
     """
-    things = [category for category in panoptic["categories"] if category.get("isthing")]
-    thing_ids = {category["id"] for category in things}
+    chosen_ids = thing_ids(panoptic, path, things)
+    class_of = {category.id: label for label, category in enumerate(panoptic.categories)}
+    countable = np.array([number in chosen_ids for number in class_of])
     annotations: list[dict] = []
     images = annotations_by_image(panoptic, path).items()
     for image_id, annotation in with_progress(images, "deriving instances") if show_progress else images:
-        segments = annotation["segments_info"]
-        png = os.path.join(png_dir, annotation["file_name"])
-        positions = read_segment_positions(png, [segment["id"] for segment in segments], backend_args)
-        chosen = [place for place, segment in enumerate(segments) if segment["category_id"] in thing_ids]
-        masks = (positions[..., None] == np.array(chosen, positions.dtype)).view(np.uint8)
-        for place, code in zip(chosen, rle.encode(np.asfortranarray(masks))):
+        segments = annotation.segments_info
+        png = os.path.join(png_dir, annotation.file_name)
+        found = segment_map(read_ids(png, backend_args), segments, class_of, countable, png)
+        chosen = np.flatnonzero(countable[found.labels])
+        for place, code in zip(chosen.tolist(), run_lengths(found.masks(chosen + 1))):
             annotations.append(
                 dict(
                     id=len(annotations) + 1,  # COCO's evaluation takes 0 for "none"
                     image_id=image_id,
-                    category_id=segments[place]["category_id"],
-                    iscrowd=int(bool(segments[place].get("iscrowd"))),
-                    area=int(rle.area(code)),
-                    bbox=rle.toBbox(code).tolist(),
-                    segmentation=dict(size=code["size"], counts=code["counts"].decode()),
+                    category_id=segments[place].category_id,
+                    iscrowd=int(found.crowds[place]),
+                    area=int(found.areas[place]),
+                    bbox=[float(side) for side in corner_and_size(found.boxes[place])],
+                    segmentation=code,
                 )
             )
-    return dict(images=list(panoptic["images"]), categories=things, annotations=annotations)
+    categories = [category for category in panoptic.categories if category.id in chosen_ids]
+    return dict(images=to_builtins(panoptic.images), categories=to_builtins(categories), annotations=annotations)

@@ -9,7 +9,8 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import get_box_type
 from mmdet.structures.mask import BitmapMasks
 
-from mmmaskformer.datasets.panoptic_segments import read_segment_positions
+from mmmaskformer.coco.annotations import read_ids
+from mmmaskformer.det.panoptic_code import true_segments
 from mmmaskformer.pairs import check_same_size
 from mmmaskformer.registry import TRANSFORMS
 
@@ -64,24 +65,21 @@ class LoadPanopticAnnotations(BaseTransform):
         path = results.get("seg_map_path")
         if path is None:
             return results
-        segments = results["segments_info"]
-        positions = read_segment_positions(path, [segment["id"] for segment in segments], self.backend_args)
+        found = true_segments(read_ids(path, self.backend_args), results["segments_info"], name=path)
         height, width = results["ori_shape"][:2]
-        check_same_size(path, positions.shape, str(results.get("img_path")), (height, width))
-        things = [position for position, segment in enumerate(segments) if segment["is_thing"]]
-        masks = positions == np.array(things, positions.dtype)[:, None, None]
-        masks = BitmapMasks(masks.view(np.uint8), height, width)
+        check_same_size(path, found.ids.shape, str(results.get("img_path")), (height, width))
+        things = found.things()
+        masks = BitmapMasks(things.masks.view(np.uint8), height, width)
         if self.with_bbox:
-            results["gt_bboxes"] = masks.get_bboxes(get_box_type(self.box_type)[1])
+            results["gt_bboxes"] = get_box_type(self.box_type)[1](things.boxes)
             results["gt_ignore_flags"] = np.zeros(len(things), bool)
         if self.with_label:
-            results["gt_bboxes_labels"] = np.array([segments[thing]["category"] for thing in things], np.int64)
+            results["gt_bboxes_labels"] = things.labels
         if self.with_mask:
             results["gt_masks"] = masks
         if self.with_seg:
             # int32, as labels beyond 255 may exist and OpenCV, which will resize the map, has no int64.
-            labels = np.array([*(segment["category"] for segment in segments), self.void_label], np.int32)
-            results["gt_seg_map"] = labels[positions]
+            results["gt_seg_map"] = found.label_map(self.void_label)
         return results
 
     def __repr__(self) -> str:

@@ -14,16 +14,15 @@ from mmmaskformer.batches import padding_of
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.inference import label_map
 from mmmaskformer.core.instances import instance_predictions
-from mmmaskformer.core.panoptic import PanopticSegments, detr_segments, panoptic_segments
+from mmmaskformer.core.panoptic import detr_segments, panoptic_segments
 from mmmaskformer.core.tiles import OutputGeometry
-from mmmaskformer.errors import UserError
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
+from .panoptic_code import check_room, write_panoptic
 from .samples import geometry_of, input_size, segment_targets
 
-INSTANCE_OFFSET = 1000  # mmdet's: a pixel of instance i of class c is c + 1000 * i
 POSTPROCESSES = ("maskformer", "detr")
 DEFAULTS = dict(
     panoptic_on=True,
@@ -88,12 +87,8 @@ class MaskFormerPanopticHead(MaskTransformer):
         name = type(self).__name__
         if self.num_stuff_classes or self.test_cfg["semantic_on"]:  # else there are no semantic maps
             check_ignore_index(name, self.ignore_index, self.num_classes)
-        if self.test_cfg["panoptic_on"] and self.num_classes >= INSTANCE_OFFSET:
-            raise UserError(
-                f"{name} has {self.num_classes} classes, but panoptic output encodes a segment as class + "
-                f"{INSTANCE_OFFSET} x instance and has room for {INSTANCE_OFFSET - 1}: set test_cfg.panoptic_on=False "
-                "for instances or a semantic map alone"
-            )
+        if self.test_cfg["panoptic_on"]:
+            check_room(name, self.num_classes, ": set test_cfg.panoptic_on=False for instances or a semantic map alone")
 
     def check_dataset_meta(self, metainfo: Mapping) -> None:
         """Refuse a data set with other numbers of things or stuff (called before a run's first iteration).
@@ -116,14 +111,18 @@ class MaskFormerPanopticHead(MaskTransformer):
             )
 
     def forward(
-        self, features: Sequence[Tensor], samples: Sequence[DetDataSample], last_only: bool = False
+        self,
+        features: Sequence[Tensor],
+        samples: Sequence[DetDataSample],
+        last_only: bool = False,
+        targets: SegmentTargets | None = None,
     ) -> MaskPredictions:
         """Predict from the backbone's outputs; the samples tell the padding where ``mask_padding`` asks for it."""
         padding = None
         if self.mask_padding:
             metas = [sample.metainfo for sample in samples]
             padding = padding_of(metas, input_size(samples), features[0].device)
-        return super().forward(features, padding, last_only)
+        return super().forward(features, padding, last_only, targets)
 
     def loss(self, features: Sequence[Tensor], samples: Sequence[DetDataSample]) -> dict[str, Tensor]:
         """Losses of a padded batch; see :class:`mmmaskformer.core.MaskCriterion` and ``segment_targets``.
@@ -133,7 +132,7 @@ class MaskFormerPanopticHead(MaskTransformer):
             FloatingPointError: a non-finite prediction.
         """
         targets = segment_targets(samples, self.num_things_classes, self.num_stuff_classes, self.ignore_index)
-        return self.criterion(self(features, samples), targets)
+        return self.criterion(self(features, samples, targets=targets), targets)
 
     def predict(self, features: Sequence[Tensor], samples: Sequence[DetDataSample]) -> tuple[Tensor, Tensor]:
         """Class logits (B, Q, K+1) and mask logits (B, Q, H, W) at padded input size, for mmdet's own fusion head.
@@ -194,21 +193,7 @@ class MaskFormerPanopticHead(MaskTransformer):
                 drop_uncertain_pixels=self.test_cfg["filter_low_score"],
                 **options,
             )
-        add_panoptic(sample, segments, self.num_things_classes, self.num_classes)
-
-
-def add_panoptic(sample: DetDataSample, segments: PanopticSegments, num_things: int, num_classes: int) -> None:
-    """Write segments into a sample: ``pred_panoptic_seg`` in mmdet's code, and ``pred_segments``."""
-    ids = panoptic_ids(segments, num_things)
-    code = torch.cat([ids, ids.new_full((1,), num_classes)])[segments.index_map]
-    sample.pred_panoptic_seg = PixelData(sem_seg=code[None])
-    sample.pred_segments = InstanceData(ids=ids, labels=segments.labels, scores=segments.scores)
-
-
-def panoptic_ids(segments: PanopticSegments, num_things: int) -> Tensor:
-    """(S,) mmdet's code of each segment: class + 1000 x instance, things counted from 1, stuff being instance 0."""
-    things = segments.labels < num_things
-    return segments.labels + INSTANCE_OFFSET * things.cumsum(0) * things
+        write_panoptic(sample, segments, self.num_things_classes, self.num_classes)
 
 
 def check_test_cfg(test_cfg: Mapping) -> dict:

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 def checkpointed(forward: Callable) -> Callable:
-    """Wraps a module's ``forward`` as MMEngine's ``activation_checkpointing`` asks for it.
+    """Wrap a module's ``forward`` as MMEngine's ``activation_checkpointing`` asks for it.
 
     MMEngine's own wrapper takes torch's reentrant checkpoint, which loses the gradients of every parameter where no
     input requires a gradient (a whole backbone) or where inputs or outputs lie in lists and data classes (a pixel
@@ -37,7 +37,7 @@ def checkpointed(forward: Callable) -> Callable:
 
 @contextmanager
 def unchanged_statistics(module: nn.Module) -> Iterator[None]:
-    """Keeps a second forward pass in the block from counting in running means and variances.
+    """Keep a second forward pass in the block from counting in running means and variances.
 
     Args:
         module: its buffers, and those of its children, are put back as they were.

@@ -22,6 +22,6 @@ class CPUAmpOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """The context of a training step's forward pass."""
+        """Return the context of a training step's forward pass."""
         with super().optim_context(model), torch.autocast("cpu", dtype=torch.bfloat16):
             yield

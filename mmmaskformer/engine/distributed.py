@@ -16,7 +16,7 @@ from mmmaskformer.errors import UserError
 
 
 def init_cpu_process_group(launcher: str) -> None:
-    """Joins this process to a gloo group; MMEngine skips its own start-up where a group exists already.
+    """Join this process to a gloo group; MMEngine skips its own start-up where a group exists already.
 
     MMEngine's ``init_dist`` calls ``torch.cuda.set_device`` whatever the backend, and fails without a GPU.
 
@@ -42,7 +42,7 @@ def init_cpu_process_group(launcher: str) -> None:
 
 
 def leave_cpu_process_group() -> None:
-    """Ends this rank, whose work is done, with exit status 0; does nothing without a group on the CPU.
+    """End this rank, whose work is done, with exit status 0; do nothing without a group on the CPU.
 
     A DistributedDataParallel model keeps gloo's threads alive until the interpreter is torn down, and one that then
     lets go of a Python object aborts the process ("terminate called without an active exception"; about 1 run in 16
@@ -58,7 +58,7 @@ def leave_cpu_process_group() -> None:
 
 
 def end_with_launcher(seconds: float = 1.0) -> None:
-    """Ends this process once the one that started it is gone.
+    """End this process once the one that started it is gone.
 
     torchrun starts its processes in sessions of their own: where it is killed outright, they would go on and write
     into the folder that a resumed run writes into.

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def innermost_datasets(dataset: Any) -> Iterator[Any]:
-    """The data sets inside ConcatDataset, RepeatDataset and other wrappers; a data set without a wrapper is itself.
+    """Yield the data sets inside ConcatDataset, RepeatDataset and other wrappers, or a data set without a wrapper.
 
     Wrappers answer for their first data set alone, or lack its attributes.
     """
@@ -24,13 +24,13 @@ def innermost_datasets(dataset: Any) -> Iterator[Any]:
         yield from innermost_datasets(part)
 
 
-def color_type(dataset: Any) -> str:
-    """How a data set's pipeline decodes images, in the words of MMCV's ``LoadImageFromFile``."""
+def image_loader(dataset: Any) -> Any:
+    """Return the transform by which a data set's pipeline reads images, one like MMCV's; None without one."""
     for part in innermost_datasets(dataset):
         for step in getattr(getattr(part, "pipeline", None), "transforms", ()):
             if hasattr(step, "color_type"):
-                return step.color_type
-    return "color"
+                return step
+    return None
 
 
 class OutputNames:
@@ -57,8 +57,11 @@ class OutputNames:
             image: the image's path. One that the data set does not list is written below its whole path.
             ending: the end of the file's name.
         """
-        name = self._names.get(image) or "/".join((*_folders(os.path.dirname(image)), _stem(image)))
-        return Path(out_dir, name + ending)
+        return Path(out_dir, self.name(image) + ending)
+
+    def name(self, image: str) -> str:
+        """The path below the folder of all results, without an ending."""
+        return self._names.get(image) or "/".join((*_folders(os.path.dirname(image)), _stem(image)))
 
 
 def distinct_names(names: Mapping[str, str], endings: Sequence[str] = ("",)) -> dict[str, str]:
@@ -94,7 +97,7 @@ def _image_names(dataset: Any) -> Iterator[tuple[str, str]]:
 
 
 def _image_folder(dataset: Any) -> str:
-    """The folder of a data set's images, by mmseg's name or mmdet's; empty where it has none."""
+    """Return the folder of a data set's images, by mmseg's name or mmdet's; empty where it has none."""
     prefix = getattr(dataset, "data_prefix", None) or {}
     return prefix.get("img_path") or prefix.get("img") or ""
 
@@ -111,20 +114,20 @@ def _stem(image: str) -> str:
 
 
 def _base(image: str, name: str) -> str:
-    """The folder that an image's name begins in."""
+    """Return the folder that an image's name begins in."""
     for _ in name.split("/"):
         image = os.path.dirname(image)
     return image
 
 
 def _folders(path: str) -> tuple[str, ...]:
-    """The parts of a path, without root and ``..``, so that none leads out of a folder that they are put below."""
+    """Return the parts of a path without root and ``..``, so that they stay inside the folder they are put in."""
     path = path.replace(":", "") if "://" in path else os.path.abspath(path)
     return tuple(part for part in path.split("/") if part.strip("."))
 
 
 def _clashing(names: Mapping[str, str], endings: Iterable[str]) -> list[str]:
-    """The images, in order, that would share a file with another."""
+    """Return the images, in order, that would share a file with another."""
     owners = defaultdict(set)
     for image, name in names.items():
         for ending in endings:

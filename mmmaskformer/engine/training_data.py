@@ -1,4 +1,4 @@
-"""Whether there is anything to train on: data sets that are empty, or hold images and no instance."""
+"""Whether a data set has what a run needs: samples, label maps, instances."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import nn
 
 from mmmaskformer.categories import check_class_names, matches_by_name
 from mmmaskformer.engine.output_names import innermost_datasets
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
+from mmmaskformer.files import is_remote
 
 PACKAGE = "mmmaskformer"
 LISTED = 5
@@ -34,7 +35,7 @@ def check_not_empty(dataset: Any, samples: Any) -> None:
 
 
 def check_names(dataset: Any) -> None:
-    """Compares the class names of mmdet's COCO data sets with their files.
+    """Compare the class names of mmdet's COCO data sets with their files.
 
     Raises:
         UserError: see :func:`mmmaskformer.categories.check_class_names`.
@@ -43,6 +44,33 @@ def check_names(dataset: Any) -> None:
         classes = getattr(part, "metainfo", {}).get("classes")
         if classes is not None and matches_by_name(type(part)) and os.path.isfile(part.ann_file):
             check_class_names(part.ann_file, classes, type(part).__name__)
+
+
+def check_label_files(dataset: Any) -> None:
+    """Refuse mmseg's data sets whose first images have no label map, as with a wrong ``seg_map_suffix``.
+
+    Raises:
+        UserError: with the missing file, and the endings of the files that are there.
+    """
+    for part in innermost_datasets(dataset):
+        suffix = getattr(part, "seg_map_suffix", None)
+        if suffix is None or is_remote(getattr(part, "backend_args", None)) or not _loads_label_maps(part):
+            continue
+        paths = [part.get_data_info(index).get("seg_map_path") for index in range(min(len(part), LISTED))]
+        missing = [path for path in paths if path and not os.path.isfile(path)]
+        if not missing:
+            continue
+        folder = os.path.dirname(missing[0])
+        there = sorted(os.listdir(folder))[:LISTED] if os.path.isdir(folder) else []
+        raise UserError(
+            f"{_described(part)}: label map {missing[0]} does not exist. seg_map_suffix is {suffix!r}, "
+            + (f"and in the folder are {', '.join(there)}" if there else f"and {folder} is no folder or is empty")
+        )
+
+
+def _loads_label_maps(dataset: Any) -> bool:
+    transforms = getattr(getattr(dataset, "pipeline", None), "transforms", ())
+    return any("Annotations" in type(transform).__name__ for transform in transforms)
 
 
 def check_instances(dataset: Any) -> None:
@@ -55,10 +83,9 @@ def check_instances(dataset: Any) -> None:
     if any(_has_ground_truth(part) for part in parts):
         return
     classes = list(parts[0].metainfo.get("classes") or ())
-    listed = ", ".join(classes[:LISTED]) + (", ..." if len(classes) > LISTED else "")
     raise UserError(
         f"{' and '.join(_described(part) for part in parts)}: {sum(map(len, parts))} images, but no instance of any "
-        f"class ({listed}): there is nothing to train on"
+        f"class ({listed(classes)}): there is nothing to train on"
     )
 
 

@@ -2,13 +2,12 @@
 
 from mmmaskformer.evaluation.instance_metric import PanopticInstanceMetric
 from mmmaskformer.evaluation.panoptic_metric import PanopticQualityMetric
-from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, Quality, count_matches
+from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, Quality, count_matches
 from mmmaskformer.evaluation.semantic_metric import SemanticPQMetric
 
 __all__ = [
     "PanopticCounts",
     "PanopticInstanceMetric",
-    "PanopticMap",
     "PanopticQualityMetric",
     "Quality",
     "SemanticPQMetric",

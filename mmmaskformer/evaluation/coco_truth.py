@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from mmengine import fileio
-
-from mmmaskformer.datasets.panoptic_json import labels_of_categories, read_panoptic_json
+from mmmaskformer.coco.annotations import read_ids, segment_map
+from mmmaskformer.coco.panoptic_json import Image, check_stays_below, labels_of_categories, read_panoptic_json
+from mmmaskformer.det.panoptic_code import true_segments
 from mmmaskformer.engine.output_names import distinct_names
 from mmmaskformer.errors import UserError
-from mmmaskformer.evaluation.panoptic_quality import PanopticMap
-from mmmaskformer.panoptic_png import read_panoptic_png
+from mmmaskformer.segments import SegmentMap
 
 
 class CocoPanopticTruth:
@@ -46,9 +43,9 @@ class CocoPanopticTruth:
         content = read_panoptic_json(self.ann_file, backend_args)
         self._class_of = labels_of_categories(content, metainfo, self.ann_file)
         self.category_ids = list(self._class_of)
-        self._images = {image["id"]: image for image in content["images"]}
-        self._annotations = {annotation["image_id"]: annotation for annotation in content["annotations"]}
-        self._png_names = self._distinct_png_names()
+        self._things = [name in metainfo["thing_classes"] for name in metainfo["classes"]]
+        self._annotations = {annotation.image_id: annotation for annotation in content.annotations}
+        self._png_names = self._distinct_png_names(content.images)
 
     def png_name(self, image_id: Any) -> str:
         """The PNG of an image: the true one's name, or where there is no truth the image's with another ending.
@@ -62,42 +59,40 @@ class CocoPanopticTruth:
             )
         return self._png_names[image_id]
 
-    def _distinct_png_names(self) -> dict[Any, str]:
-        """The PNG of each image, below the folder that it is read from or written to."""
-        true = {image_id: annotation["file_name"] for image_id, annotation in self._annotations.items()}
-        twice = [name for name, count in Counter(true.values()).items() if count > 1]
-        if twice:
-            raise UserError(f"{self.ann_file}: two annotations name the PNG {twice[0]}")
-        files = {image_id: image["file_name"] for image_id, image in self._images.items() if image_id not in true}
-        distinct = distinct_names({file: os.path.splitext(file)[0] for file in files.values()})
-        names = true | {image_id: f"{distinct[file]}.png" for image_id, file in files.items()}
-        outside = [name for name in names.values() if os.path.isabs(name) or os.pardir in name.split("/")]
-        if outside:
-            raise UserError(f"{self.ann_file}: the file_name {outside[0]} leads out of the folder that it is below")
-        return names
+    def png_path(self, image_id: Any) -> str:
+        """Where the true PNG of an image is read from."""
+        return os.path.join(self.seg_prefix, self.png_name(image_id))
 
-    def segments(self, image_id: Any) -> PanopticMap:
+    def _distinct_png_names(self, images: Sequence[Image]) -> dict[Any, str]:
+        """The PNG of each image, below the folder that it is read from or written to."""
+        true = {image_id: annotation.file_name for image_id, annotation in self._annotations.items()}
+        files = {image.id: image.file_name for image in images if image.id not in true}
+        distinct = distinct_names({file: os.path.splitext(file)[0] for file in files.values()})
+        names = {image_id: f"{distinct[file]}.png" for image_id, file in files.items()}
+        for name in names.values():
+            check_stays_below(self.ann_file, name)
+        return true | names
+
+    def segments(self, image_id: Any) -> SegmentMap:
         """The true segments of an image.
 
         Raises:
             UserError: the JSON does not know the image or has no segments for it; a segment has a category that is no
-                class; the PNG is broken.
-            FileNotFoundError: there is no PNG.
+                class; the PNG is missing or broken.
         """
-        path = os.path.join(self.seg_prefix, self.png_name(image_id))
+        path = self.png_path(image_id)
         if image_id not in self._annotations:
             raise UserError(
                 f"{self.ann_file} has no segments of the image with the id {image_id!r}; where only a server has the "
                 "truth, set the metric's format_only=True and out_dir"
             )
-        return PanopticMap.from_segments_info(
-            _read_png(path, self.backend_args), self._annotations[image_id]["segments_info"], self._class_of, path
-        )
+        segments = self._annotations[image_id].segments_info
+        return segment_map(read_ids(path, self.backend_args), segments, self._class_of, self._things, path)
 
 
 def segments_of_sample(
     sample: Mapping, seg_prefix: str | os.PathLike | None, things: Sequence[bool], backend_args: dict | None
-) -> PanopticMap:
+) -> SegmentMap:
     """The true segments of a data sample that carries what mmdet's panoptic data sets know of an image.
 
     Args:
@@ -108,8 +103,7 @@ def segments_of_sample(
         backend_args: MMEngine's, where PNGs are not local files.
 
     Raises:
-        UserError: the sample lacks either key, or the PNG is broken.
-        FileNotFoundError: there is no PNG.
+        UserError: the sample lacks either key, or the PNG is missing or broken.
     """
     missing = [key for key in ("segments_info", "seg_map_path") if sample.get(key) is None]
     if missing:
@@ -120,20 +114,5 @@ def segments_of_sample(
     path = sample["seg_map_path"]
     if seg_prefix is not None:
         path = os.path.join(seg_prefix, os.path.basename(path))
-    classes = range(len(things))
-    segments = [
-        {
-            "id": segment["id"],
-            "category_id": segment["category"],
-            "iscrowd": int(segment["category"] in classes and things[segment["category"]] and not segment["is_thing"]),
-        }
-        for segment in sample["segments_info"]
-    ]
-    return PanopticMap.from_segments_info(
-        _read_png(path, backend_args), segments, dict(zip(classes, classes)), str(path)
-    )
-
-
-def _read_png(path: str, backend_args: dict | None) -> np.ndarray:
-    """Segment ids (H, W) of a PNG that may lie behind an MMEngine backend."""
-    return read_panoptic_png(bytes(fileio.get(path, backend_args)), name=str(path))
+    path = str(path)
+    return true_segments(read_ids(path, backend_args), sample["segments_info"], things, path)

@@ -8,8 +8,8 @@ from typing import Any
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric
 
+from mmmaskformer.coco.panoptic_json import labels_of_categories, read_panoptic_json
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
-from mmmaskformer.datasets.panoptic_json import labels_of_categories, read_panoptic_json
 from mmmaskformer.registry import METRICS
 
 
@@ -51,6 +51,8 @@ class PanopticInstanceMetric(CocoMetric):
         if not self._coco_api.dataset:
             panoptic = read_panoptic_json(self.ann_file, self.backend_args)
             labels_of_categories(panoptic, self.dataset_meta, self.ann_file)
-            self._coco_api.dataset = instances_of_panoptic(panoptic, self.seg_prefix, self.ann_file, self.backend_args)
+            self._coco_api.dataset = instances_of_panoptic(
+                panoptic, self.seg_prefix, self.ann_file, self.backend_args, things=self.dataset_meta["thing_classes"]
+            )
             self._coco_api.createIndex()
         return super().compute_metrics(results)

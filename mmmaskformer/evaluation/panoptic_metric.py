@@ -10,14 +10,14 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from mmmaskformer.det.panoptic_code import check_room, read_panoptic
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.coco_truth import CocoPanopticTruth, segments_of_sample
-from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, count_matches, ids_in
+from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, count_matches
 from mmmaskformer.evaluation.submission import PanopticSubmission
 from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
 from mmmaskformer.registry import METRICS
-
-INSTANCE_OFFSET = 1000  # mmdet encodes a segment as class + INSTANCE_OFFSET * instance
+from mmmaskformer.segments import SegmentMap
 
 
 @METRICS.register_module()
@@ -89,10 +89,15 @@ class PanopticQualityMetric(BaseMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keeps of each image its counts, and its annotation if predictions are written."""
         for sample in data_samples:
-            prediction = self._prediction(sample)
+            name = f"the prediction for {sample.get('img_path', sample.get('img_id'))}"
+            if "pred_panoptic_seg" not in sample:
+                raise UserError(f"{name} has no pred_panoptic_seg; does the model's test_cfg say panoptic_on=True?")
+            prediction = read_panoptic(sample, len(self.classes))
             counts = annotation = None
             if not self.format_only:
-                counts = count_matches(prediction, self._true_segments(sample), len(self.classes)).pack()
+                truth = self._true_segments(sample)
+                png = sample["seg_map_path"] if self.truth is None else self.truth.png_path(sample["img_id"])
+                counts = count_matches(prediction, truth, len(self.classes), (name, png)).pack()
             if self.submission is not None:
                 image_id = sample["img_id"]
                 annotation = self.submission.write_image(
@@ -123,16 +128,6 @@ class PanopticQualityMetric(BaseMetric):
             numbers.update(class_numbers(counts, self.classes))
         return numbers
 
-    def _prediction(self, sample: Mapping) -> PanopticMap:
-        name = f"the prediction for {sample.get('img_path', sample.get('img_id'))}"
-        if "pred_panoptic_seg" not in sample:
-            raise UserError(f"{name} has no pred_panoptic_seg; does the model's test_cfg say panoptic_on=True?")
-        pixels = sample["pred_panoptic_seg"]["sem_seg"].squeeze(0).cpu().numpy()
-        void = len(self.classes)
-        ids = ids_in(pixels)
-        ids = ids[ids != void]
-        return PanopticMap(pixels, ids, ids % INSTANCE_OFFSET, void=void, name=name)
-
     def _identity(self, sample: Mapping) -> tuple[Any, str | None]:
         """What the image's truth is found by, and what must be the same wherever that is the same."""
         if self.truth is not None:
@@ -150,7 +145,7 @@ class PanopticQualityMetric(BaseMetric):
                     f"{self.ann_file or self.seg_prefix}: evaluate data sets one by one, each with its own ann_file"
                 )
 
-    def _true_segments(self, sample: Mapping) -> PanopticMap:
+    def _true_segments(self, sample: Mapping) -> SegmentMap:
         if self.truth is None:
             return segments_of_sample(sample, self.seg_prefix, self.things, self.backend_args)
         return self.truth.segments(sample["img_id"])
@@ -163,10 +158,7 @@ def thing_mask(meta: Mapping) -> np.ndarray:
         UserError: the metainfo does not say, or contradicts itself, or has more classes than mmdet can encode.
     """
     classes = list(meta["classes"])
-    if len(classes) >= INSTANCE_OFFSET:
-        raise UserError(
-            f"{len(classes)} classes do not fit into mmdet's panoptic encoding, class + {INSTANCE_OFFSET} x instance"
-        )
+    check_room("the data set", len(classes))
     if "thing_classes" not in meta:
         raise UserError("the data set's metainfo has no thing_classes: PanopticQualityMetric needs a panoptic data set")
     things = set(meta["thing_classes"])

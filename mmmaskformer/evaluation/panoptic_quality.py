@@ -1,4 +1,4 @@
-"""Panoptic quality (PQ): every image is one table of overlaps, and everything else is sums over it.
+"""Panoptic quality (PQ): every image is a list of pairs of segments that overlap; everything else is sums over it.
 
 PQ of a class is the sum of the IoUs of its matched segments over TP + FP/2 + FN/2. It is SQ (the mean IoU of matched
 segments) times RQ (an F1 score). Source: Kirillov et al., "Panoptic Segmentation", Sec. 4, with the rules for VOID and
@@ -20,96 +20,14 @@ Three things are decided otherwise than in panopticapi:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from mmmaskformer.errors import UserError
-
-GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, an odd number: a multiplier that spreads ids well
-
-
-@dataclass(frozen=True)
-class PanopticMap:
-    """One image's segments, predicted or true.
-
-    Attributes:
-        pixels: (H, W) of any integer type, the id of the segment that each pixel belongs to.
-        ids: (S,) int64, the segments' ids, in any order.
-        labels: (S,) int64, the segments' classes 0..K-1.
-        crowd: (S,) bool, whether a segment is a group that nobody told apart; None for no such segment.
-        void: the id of pixels that belong to no segment.
-        name: what errors call the map, for instance its file.
-    """
-
-    pixels: np.ndarray
-    ids: np.ndarray
-    labels: np.ndarray
-    crowd: np.ndarray | None = None
-    void: int = 0
-    name: str = "panoptic map"
-
-    @classmethod
-    def from_segments_info(
-        cls, pixels: np.ndarray, segments_info: Iterable[Mapping], class_of: Mapping[int, int], name: str
-    ) -> PanopticMap:
-        """From COCO's panoptic format.
-
-        Args:
-            pixels: (H, W) ids, 0 is VOID; see :func:`mmmaskformer.panoptic_png.read_panoptic_png`.
-            segments_info: ``id``, ``category_id`` and, if it is a crowd, ``iscrowd=1`` of each segment.
-            class_of: class 0..K-1 of each category id.
-            name: what errors call the map.
-
-        Raises:
-            UserError: a segment's category is not in ``class_of``.
-        """
-        segments = list(segments_info)
-        try:
-            labels = [class_of[segment["category_id"]] for segment in segments]
-        except KeyError:
-            wrong = next(segment for segment in segments if segment.get("category_id") not in class_of)
-            raise UserError(
-                f"{name}: segment {wrong.get('id')} has category_id {wrong.get('category_id')}, which is none of the "
-                f"{len(class_of)} categories of the classes"
-            ) from None
-        return cls(
-            pixels,
-            np.array([segment["id"] for segment in segments], np.int64),
-            np.array(labels, np.int64),
-            np.array([segment.get("iscrowd", 0) == 1 for segment in segments], bool),
-            name=name,
-        )
-
-    @classmethod
-    def from_semantic_map(cls, labels: np.ndarray, void: int, name: str) -> PanopticMap:
-        """From a semantic map (H, W): each class in it is one segment, and so is each label that is no class."""
-        present = ids_in(labels)
-        present = present[present != void]
-        return cls(labels, present, present, void=void, name=name)
-
-    def segment_of(self, pixels: np.ndarray) -> np.ndarray:
-        """Which segment each of some pixels (N,) int64 belongs to: its place in ``ids`` plus 1, or 0 for VOID.
-
-        Raises:
-            UserError: a pixel has an id that is neither a segment's nor VOID, or two segments share an id.
-        """
-        known = np.concatenate([[self.void], self.ids]).astype(np.int64)
-        in_order = np.sort(known)
-        twice = in_order[1:][in_order[1:] == in_order[:-1]]
-        if len(twice):
-            what = f"is VOID's ({self.void})" if self.void in twice else "belongs to more than one segment"
-            wrong = self.void if self.void in twice else int(twice[0])
-            raise UserError(f"{self.name}: the segment id {wrong} {what}; every segment needs one of its own")
-        place = _look_up(known, pixels)
-        unknown = known.take(place) != pixels
-        if unknown.any():
-            raise UserError(
-                f"{self.name}: the map has the ids {_some(np.unique(pixels[unknown]))}, which are not among its "
-                f"{len(self.ids)} segments (VOID is {self.void})"
-            )
-        return place
+from mmmaskformer.errors import UserError, listed
+from mmmaskformer.evaluation.overlaps import overlaps
+from mmmaskformer.segments import SegmentMap
 
 
 @dataclass(frozen=True)
@@ -173,111 +91,52 @@ class PanopticCounts:
         return counts
 
 
-def count_matches(prediction: PanopticMap, truth: PanopticMap, num_classes: int) -> PanopticCounts:
+def count_matches(
+    prediction: SegmentMap,
+    truth: SegmentMap,
+    num_classes: int,
+    names: tuple[str, str] = ("the prediction", "the truth"),
+) -> PanopticCounts:
     """Matches one image's predicted with its true segments.
 
+    Args:
+        prediction: the segments that were found.
+        truth: those that are there; each must have a pixel.
+        num_classes: K.
+        names: what errors call the two.
+
     Raises:
-        UserError: the maps differ in size; a map has ids that its segments lack or the other way round; a label is no
-            class.
+        UserError: the maps differ in size; a label is no class.
     """
-    overlap = overlaps(prediction, truth)
-    _check_labels(prediction, num_classes)
-    _check_labels(truth, num_classes)
-    crowd = np.zeros(len(truth.ids), bool) if truth.crowd is None else truth.crowd
+    if prediction.ids.shape != truth.ids.shape:
+        raise UserError(f"{names[0]} has the size {prediction.ids.shape}, but {names[1]} has {truth.ids.shape}")
+    for segments, name in zip((prediction, truth), names):
+        _check_labels(segments, num_classes, name)
+    shared, crowd = overlaps(prediction, truth), truth.crowds
 
-    area, in_void, inside = overlap[1:].sum(1), overlap[1:, 0], overlap[1:, 1:]
-    same_class = prediction.labels[:, None] == truth.labels
-    iou = inside / ((area - in_void)[:, None] + overlap[:, 1:].sum(0) - inside)
-    matched = same_class & ~crowd & (iou > 0.5)
+    predicted, true, pixels = shared.of_one_class(prediction.labels, truth.labels)
+    area, in_void = shared.predicted_areas[1:], shared.in_true_void()
+    iou = pixels / ((area - in_void)[predicted] + shared.true_areas[1:][true] - pixels)
+    in_crowd = crowd[true]
+    matched = ~in_crowd & (iou > 0.5)
 
-    excused = in_void + (inside * (same_class & crowd)).sum(1)
-    false_positive = ~matched.any(1) & (excused <= 0.5 * area)
-    false_negative = ~matched.any(0) & ~crowd
+    excused = in_void + np.bincount(predicted[in_crowd], pixels[in_crowd], len(area))
+    is_found, is_missed = np.zeros(len(area), bool), ~crowd
+    is_found[predicted[matched]] = True
+    is_missed[true[matched]] = False
     columns = [
-        np.bincount(prediction.labels, (iou * matched).sum(1), num_classes),
-        np.bincount(prediction.labels, matched.any(1), num_classes),
-        np.bincount(prediction.labels, false_positive, num_classes),
-        np.bincount(truth.labels, false_negative, num_classes),
+        np.bincount(prediction.labels[predicted[matched]], iou[matched], num_classes),
+        np.bincount(prediction.labels[is_found], minlength=num_classes),
+        np.bincount(prediction.labels[~is_found & (excused <= 0.5 * area)], minlength=num_classes),
+        np.bincount(truth.labels[is_missed], minlength=num_classes),
     ]
     return PanopticCounts(np.stack(columns, 1))
 
 
-def overlaps(prediction: PanopticMap, truth: PanopticMap) -> np.ndarray:
-    """Pixels that each predicted shares with each true segment: (P+1, T+1) float64, row and column 0 are VOID.
-
-    A row of pixels crosses few segments, so the pair of ids is looked up once for every run of equal pairs; all that is
-    done for every pixel is to compare it with its neighbor.
-
-    Raises:
-        UserError: see :func:`count_matches`.
-    """
-    if prediction.pixels.shape != truth.pixels.shape:
-        raise UserError(
-            f"{prediction.name} has the size {prediction.pixels.shape}, but {truth.name} has {truth.pixels.shape}"
-        )
-    predicted, true = prediction.pixels.reshape(-1), truth.pixels.reshape(-1)
-    starts = run_starts(predicted, true)
-    lengths = np.diff(starts, append=len(true))
-    rows = prediction.segment_of(predicted[starts].astype(np.int64))
-    columns = truth.segment_of(true[starts].astype(np.int64))
-    shape = len(prediction.ids) + 1, len(truth.ids) + 1
-    table = np.bincount(rows * shape[1] + columns, lengths, shape[0] * shape[1]).reshape(shape)
-    for side, areas in ((prediction, table.sum(1)), (truth, table.sum(0))):
-        if not areas[1:].all():
-            raise UserError(f"{side.name}: the segments {_some(side.ids[areas[1:] == 0])} have no pixel in the map")
-    return table
-
-
-def run_starts(*maps: np.ndarray) -> np.ndarray:
-    """Indices into maps (N,) where a pixel differs, in any of the maps, from the one before it; the first one does."""
-    size = len(maps[0])
-    starts = np.empty(-(-size // 8) * 8, bool)
-    starts[:1], starts[size:] = True, False
-    np.not_equal(maps[0][1:], maps[0][:-1], out=starts[1:size])
-    for pixels in maps[1:]:
-        starts[1:size] |= pixels[1:] != pixels[:-1]
-    # In two steps, first eight pixels at once: numpy's search slows down where few of very many are true.
-    eights = starts.view(np.uint64)
-    place = np.flatnonzero(eights != 0)
-    found = np.flatnonzero(eights.take(place).view(bool))
-    return (place << 3).take(found >> 3) + (found & 7)
-
-
-def ids_in(pixels: np.ndarray) -> np.ndarray:
-    """The different values of a map (H, W), int64, in rising order."""
-    flat = pixels.reshape(-1)
-    return np.unique(flat[run_starts(flat)]).astype(np.int64)
-
-
-def _look_up(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The place in ``known`` (S,) of each of ``values`` (N,), both int64; any place for a value that is not there.
-
-    A table without collisions, by multiplicative hashing: with as many slots as the square of S, more than every second
-    multiplier separates all of ``known``, and a value costs a product and a look into a table that fits into the cache.
-    """
-    bits, factor = 2 * len(known).bit_length(), GOLDEN
-    while len(np.unique(slots := _hash(known, factor, bits))) < len(known):
-        factor = factor * GOLDEN % 2**64
-    table = np.zeros(1 << bits, np.int64)
-    table[slots] = np.arange(len(known))
-    return table.take(_hash(values, factor, bits))
-
-
-def _hash(values: np.ndarray, factor: int, bits: int) -> np.ndarray:
-    slots = values.view(np.uint64) * np.uint64(factor)
-    slots >>= np.uint64(64 - bits)
-    return slots.view(np.int64)
-
-
-def _check_labels(segments: PanopticMap, num_classes: int) -> None:
+def _check_labels(segments: SegmentMap, num_classes: int, name: str) -> None:
     wrong = (segments.labels < 0) | (segments.labels >= num_classes)
     if wrong.any():
         raise UserError(
-            f"{segments.name}: label {_some(np.unique(segments.labels[wrong]))}; expected 0..{num_classes - 1} "
-            f"({num_classes} classes) or VOID ({segments.void})"
+            f"{name}: label {listed(np.unique(segments.labels[wrong]))}; expected 0..{num_classes - 1} "
+            f"({num_classes} classes) or VOID"
         )
-
-
-def _some(values: np.ndarray, most: int = 10) -> str:
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(map(str, values[:most].tolist())) + more

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmmaskformer.errors import UserError
-from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, PanopticMap, count_matches
+from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, count_matches
 from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import METRICS
+from mmmaskformer.sample_results import label_map
+from mmmaskformer.segments import SegmentMap
+
+COMPARED = ("pred_sem_seg", "gt_sem_seg")
 
 
 @METRICS.register_module()
@@ -53,8 +56,12 @@ class SemanticPQMetric(BaseMetric):
         """Keeps each image's counts."""
         num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
-            prediction, truth = (self._segments(sample, which) for which in ("pred_sem_seg", "gt_sem_seg"))
-            self.results.append(count_matches(prediction, truth, num_classes).pack())
+            names = tuple(f"{which} of {sample.get('img_path')}" for which in COMPARED)
+            for which, name in zip(COMPARED, names):
+                if which not in sample:
+                    raise UserError(f"{name} is missing; SemanticPQMetric compares pred_sem_seg with gt_sem_seg")
+            maps = (SegmentMap.from_label_map(label_map(sample[which]), self.ignore_index) for which in COMPARED)
+            self.results.append(count_matches(*maps, num_classes, names).pack())
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """The numbers of all images."""
@@ -67,11 +74,3 @@ class SemanticPQMetric(BaseMetric):
             print_log(f"PQ by class:\n{class_table(counts, classes)}", logger="current")
             numbers.update(class_numbers(counts, classes))
         return numbers
-
-    def _segments(self, sample: Mapping, which: str) -> PanopticMap:
-        name = f"{which} of {sample.get('img_path')}"
-        if which not in sample:
-            raise UserError(f"{name} is missing; SemanticPQMetric compares pred_sem_seg with gt_sem_seg")
-        # mmseg calls the label map `data`, mmdet `sem_seg`.
-        labels = sample[which].get("data", sample[which].get("sem_seg"))
-        return PanopticMap.from_semantic_map(np.asarray(labels.squeeze(0).cpu()), self.ignore_index, name)

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mmmaskformer.evaluation.panoptic_quality import PanopticMap
+from mmmaskformer.coco.annotations import segments_info
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.files import atomic_open
-from mmmaskformer.panoptic_png import write_panoptic_png
+from mmmaskformer.segments import SegmentMap
 
 
 class PanopticSubmission:
@@ -31,22 +30,24 @@ class PanopticSubmission:
         self.json = Path(out_dir, "panoptic.json")
         self.folder = self.json.with_suffix("")
 
-    def write_image(self, image_id: Any, png_name: str, segments: PanopticMap, category_ids: Sequence[int]) -> dict:
+    def write_image(self, image_id: Any, png_name: str, segments: SegmentMap, category_ids: Sequence[int]) -> dict:
         """Writes one image's PNG.
 
         Args:
             image_id: the image's id in the data set's JSON.
             png_name: the file's name below the folder.
-            segments: the predicted segments; their ids become 1..S, as 0 must be VOID.
+            segments: the predicted segments.
             category_ids: (K,) the category of each class.
 
         Returns:
             The image's annotation for :meth:`write_json`.
         """
-        pixels = segments.segment_of(segments.pixels.reshape(-1).astype(np.int64)).reshape(segments.pixels.shape)
-        write_panoptic_png(pixels, self.folder / png_name)
-        infos = [{"id": i, "category_id": category_ids[label]} for i, label in enumerate(segments.labels.tolist(), 1)]
-        return {"image_id": image_id, "file_name": png_name, "segments_info": infos}
+        write_panoptic_png(segments.ids, self.folder / png_name)
+        return {
+            "image_id": image_id,
+            "file_name": png_name,
+            "segments_info": segments_info(segments, category_ids),
+        }
 
     def write_json(self, annotations: Sequence[dict]) -> None:
         """Writes the JSON of the images' annotations."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy import ndarray
 from scipy.optimize import linear_sum_assignment
 
-from mmmaskformer.visualization import Instances, SegmentMap
+from mmmaskformer.evaluation.overlaps import overlaps
+from mmmaskformer.segments import Instances, SegmentMap
 
 SAME_REGION = 0.5  # IoU from which two segments are one region, whose class must agree however small it is
 SURE, SUREST = 0.5, 10  # score of the instances that are compared, and how many where none has it
@@ -47,18 +48,18 @@ class Difference:
         if pixels > self.example_pixels:
             self.example, self.example_pixels = example, pixels
 
-    def count_score(self, one: float | None, other: float | None) -> None:
+    def count_score(self, one: float, other: float) -> None:
         """Keep the largest difference of scores, of which NaN makes the largest."""
-        if one is not None and other is not None:
-            apart = abs(float(one) - float(other))
-            self.score = max(self.score or 0.0, float("inf") if np.isnan(apart) else apart)
+        apart = abs(float(one) - float(other))
+        self.score = max(self.score or 0.0, float("inf") if np.isnan(apart) else apart)
 
     def add(self, image: Difference, name: str) -> None:
         """Take in the difference on one image."""
         self.pixels += image.pixels
         self.differing += image.differing
         self.relabeled += image.relabeled
-        self.count_score(image.score, 0.0)
+        if image.score is not None:
+            self.count_score(image.score, 0.0)
         if image.example_pixels > self.example_pixels:
             self.example, self.example_pixels = f"{name}: {image.example}", image.example_pixels
 
@@ -80,24 +81,22 @@ def compare_segments(ours: SegmentMap, theirs: SegmentMap, names: Sequence[str])
     found = Difference(pixels=ours.ids.size)
     if not _same_size(ours.ids.shape, theirs.ids.shape, found):
         return found
-    columns = len(theirs.segments) + 1
-    both = ours.ids.astype(np.int64) * columns + theirs.ids
+    shape = len(ours) + 1, len(theirs) + 1
+    pairs = overlaps(ours, theirs)
     # Row and column 0 are void.
-    shared = np.bincount(both.ravel(), minlength=(len(ours.segments) + 1) * columns).reshape(-1, columns)
-    same = np.zeros(shared.shape, bool)
-    for row, column in np.ndindex(len(ours.segments), len(theirs.segments)):
-        one, other = ours.segments[row], theirs.segments[column]
-        same[row + 1, column + 1] = (one.label, one.is_thing) == (other.label, other.is_thing)
-    agreeing = np.zeros(shared.shape, bool)
+    shared, same, agreeing = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
+    shared[pairs.predicted, pairs.true] = pairs.pixels
+    same[1:, 1:] = (ours.labels[:, None] == theirs.labels) & (ours.is_thing[:, None] == theirs.is_thing)
     agreeing[0, 0] = True
     for row, column in _pairs(shared * same):
         agreeing[row, column] = True
-        found.count_score(ours.segments[row - 1].score, theirs.segments[column - 1].score)
+        if ours.scores is not None and theirs.scores is not None:
+            found.count_score(ours.scores[row - 1], theirs.scores[column - 1])
     for row, column in np.argwhere(~agreeing & (shared > 0)):
         pixels = int(shared[row, column])
         here, there = _segment(ours, row, names), _segment(theirs, column, names)
         found.count(pixels, f"{pixels} pixels belong to {there} in place of {here}")
-    overlap = shared / np.maximum(shared.sum(1)[:, None] + shared.sum(0) - shared, 1)
+    overlap = shared / np.maximum(pairs.predicted_areas[:, None] + pairs.true_areas - shared, 1)
     found.relabeled = int((overlap >= SAME_REGION)[1:, 1:][~same[1:, 1:]].sum())
     return found
 
@@ -117,8 +116,7 @@ def compare_instances(ours: Instances, theirs: Instances, names: Sequence[str]) 
     if not _same_size(ours.masks.shape[1:], theirs.masks.shape[1:], found):
         return found
     shared = _shared_pixels(one.masks, other.masks)
-    areas = one.masks.sum((1, 2)), other.masks.sum((1, 2))
-    union = areas[0][:, None] + areas[1] - shared
+    union = one.areas[:, None] + other.areas - shared
     # Of equal masks those of equal scores.
     closeness = shared / np.maximum(union, 1) + SCORE_NOISE * (1 - np.abs(one.scores[:, None] - other.scores))
     pairs = list(_pairs(closeness * (one.labels[:, None] == other.labels) * (shared > 0)))
@@ -168,7 +166,7 @@ def _name(label: int, names: Sequence[str]) -> str:
 
 
 def _segment(found: SegmentMap, number: int, names: Sequence[str]) -> str:
-    return "void" if number == 0 else f"segment {number} ({_name(found.segments[number - 1].label, names)})"
+    return "void" if number == 0 else f"segment {number} ({_name(found.labels[number - 1], names)})"
 
 
 def _instance(found: Instances, index: int, names: Sequence[str]) -> str:

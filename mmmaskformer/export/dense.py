@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmmaskformer.core.boxes import boxes_of_masks
 from mmmaskformer.core.inference import class_probabilities
+from mmmaskformer.core.panoptic import homes, merged_scores
 
 NOTHING = -1  # class of a row that is no result, and segment of a pixel that is void
 
@@ -102,19 +103,14 @@ def panoptic(
         certain = probability.gather(1, winner[:, None])[:, 0] >= 0.5
         survives &= pixels_won(winner, labels, certain) > 0
 
-    # Stuff of a class joins its first surviving query.
-    own = torch.arange(labels.shape[1], device=labels.device)
-    same = (labels[:, :, None] == labels[:, None]) & survives[:, None]
-    home = torch.where(labels < num_things, own, same.int().argmax(2))
-    head = survives & (home == own)
-    joins = (home[:, None] == own[:, None]) & survives[:, None]
+    home, head = homes(labels, survives, num_things)
     segment = torch.where(survives, home, NOTHING).gather(1, winner.flatten(1)).view_as(winner)
     if certain is not None:
         segment = torch.where(certain, segment, NOTHING)
     return {
         "segment_map": segment.int(),
         "segment_labels": torch.where(head, labels, NOTHING).int(),
-        "segment_scores": torch.where(head, (joins * scores[:, None]).amax(2), 0.0),
+        "segment_scores": torch.where(head, merged_scores(scores, home, survives), 0.0),
     }
 
 

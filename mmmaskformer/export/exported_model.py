@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
+from mmmaskformer.segments import ImageSegmentation
 
 from .runtime import ExportedFunction, read_exported
+from .tables import read_tables
 
 
 @MODELS.register_module()
@@ -58,7 +61,8 @@ class ExportedModel(BaseModel):
                     "exported model takes images as uint8 with 3 channels: leave out to_float32 and Normalize"
                 )
             found = self.exported(photo(image), tuple(sample.ori_shape[:2]))
-            self._fill(sample, {name: torch.from_numpy(value)[0] for name, value in found.items()})
+            tables = {name: value[0] for name, value in found.items()}
+            self._fill(sample, read_tables(tables, self.description["num_things"]))
         return list(data_samples)
 
     def test_step(self, data: dict | tuple | list) -> list:
@@ -67,29 +71,23 @@ class ExportedModel(BaseModel):
 
     val_step = test_step
 
-    def _fill(self, sample: BaseDataElement, found: Mapping[str, Tensor]) -> None:
+    def _fill(self, sample: BaseDataElement, found: ImageSegmentation) -> None:
         num_things = self.description["num_things"]
-        if "labels" in found:
+        if found.labels is not None:
             name = "data" if num_things is None else "sem_seg"
-            sample.set_data({"pred_sem_seg": PixelData(**{name: found["labels"].long()[None]})})
-        if "segment_map" in found:
-            self._fill_panoptic(sample, found, num_things)
-        if "instance_masks" in found:
-            rows = found["instance_labels"] >= 0
+            labels = torch.from_numpy(found.labels).long()[None]
+            sample.set_data({"pred_sem_seg": PixelData(**{name: labels})})
+        if found.panoptic is not None:
+            from mmmaskformer.core.panoptic import PanopticSegments
+            from mmmaskformer.det.panoptic_code import write_panoptic
+
+            parts = (found.panoptic.ids.astype(np.int64), found.panoptic.labels, found.panoptic.scores)
+            segments = PanopticSegments(*map(torch.from_numpy, parts))
+            write_panoptic(sample, segments, num_things, len(self.description["classes"]))
+        if found.instances is not None:
             names = dict(labels="labels", scores="scores", bboxes="boxes", masks="masks")
-            values = {name: found[f"instance_{part}"][rows] for name, part in names.items()}
-            values["labels"] = values["labels"].long()
-            sample.set_data({"pred_instances": InstanceData(**values)})
-
-    def _fill_panoptic(self, sample: BaseDataElement, found: Mapping[str, Tensor], num_things: int) -> None:
-        from mmmaskformer.core.panoptic import PanopticSegments
-        from mmmaskformer.det.head import add_panoptic
-
-        labels, rows = found["segment_labels"].long(), found["segment_labels"] >= 0
-        number = torch.where(rows, rows.cumsum(0) - 1, -1)
-        index_map = torch.cat([number, number.new_tensor([-1])])[found["segment_map"].long()]
-        segments = PanopticSegments(index_map, labels[rows], found["segment_scores"][rows])
-        add_panoptic(sample, segments, num_things, len(self.description["classes"]))
+            values = {name: torch.from_numpy(getattr(found.instances, part)) for name, part in names.items()}
+            sample.set_data({"pred_instances": InstanceData(**{**values, "labels": values["labels"].long()})})
 
 
 def photo(image: Tensor) -> ndarray:

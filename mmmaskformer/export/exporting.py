@@ -11,8 +11,8 @@ import torch
 from mmengine.config import Config
 
 from mmmaskformer import __version__
-from mmmaskformer.apis.image_pipeline import inference_pipeline
 from mmmaskformer.apis.inferencer import MaskFormerInferencer
+from mmmaskformer.apis.model_info import inference_pipeline
 from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
 

@@ -54,7 +54,7 @@ def verify(
 
 def compared(ours: SegmentationResult, theirs: SegmentationResult) -> Iterator[tuple[str, Difference]]:
     """Name and difference of each kind of result of one image."""
-    one, other, names = ours.outputs, theirs.outputs, ours.classes
+    one, other, names = ours.found, theirs.found, ours.classes
     if one.labels is not None:
         yield "label map", compare_labels(one.labels, other.labels, names)
     if one.panoptic is not None:

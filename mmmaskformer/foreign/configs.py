@@ -43,7 +43,7 @@ class StoredConfig:
 
 
 def accept_config(text: str, where: str) -> StoredConfig:
-    """The harmless part of a config, which is read without running it.
+    """Return the harmless part of a config, which is read without running it.
 
     Args:
         text: of the config.
@@ -80,7 +80,7 @@ def _accept(text: str, where: str) -> StoredConfig:
 
 
 def _code(content: Mapping[str, Any]) -> Iterator[str]:
-    """What would run code of others."""
+    """Return what would run code of others."""
     imports = content.get("custom_imports")
     imports = imports.get("imports") if isinstance(imports, Mapping) else imports
     for name in imports if isinstance(imports, list | tuple) else [imports]:
@@ -100,7 +100,7 @@ def _pipelines(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _metainfo(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What is said about the classes, with its place."""
+    """Return what is said about the classes, with its place."""
     for place, dataset in _datasets(content):
         if dataset.get("metainfo"):
             yield f"{place}.metainfo", dataset["metainfo"]

@@ -12,7 +12,7 @@ LARGEST = 16 << 20  # bytes; the index of a model in 256 shards has less than on
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Return the object in a JSON file.
 
     Raises:
         UserError: the file is too large or no JSON, or it holds something else than an object.
@@ -23,7 +23,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def parse_json(content: bytes | str, where: str) -> dict[str, Any]:
-    """The object that a JSON text holds.
+    """Return the object that a JSON text holds.
 
     Args:
         content: the text, in UTF-8 if it is bytes.

@@ -30,7 +30,7 @@ class _NotLiteral(Exception):
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
-    """The assignments of a config's text.
+    """Return the assignments of a config's text.
 
     Args:
         text: of the config.
@@ -167,7 +167,7 @@ def _constant(node: ast.expr, value: Any) -> Any:
 
 
 def _write(value: Any, indent: int, column: int, where: str) -> str:
-    """The literal: in one line where it fits into ``WIDTH`` from ``column`` on, else with one item per line."""
+    """Return the literal: in one line where it fits into ``WIDTH`` from ``column`` on, else with one item per line."""
     flat, items, (left, right) = _parts(value, where)
     if not items or len(flat) + column < WIDTH:
         return flat
@@ -178,7 +178,7 @@ def _write(value: Any, indent: int, column: int, where: str) -> str:
 
 
 def _parts(value: Any, where: str) -> tuple[str, list[tuple[str, Any, str]], tuple[str, str]]:
-    """The literal in one line; and its items with what stands before each, between which brackets."""
+    """Return the literal in one line; and its items with what stands before each, between which brackets."""
     if isinstance(value, Mapping):
         plain = all(map(_is_keyword_argument, value))
         for key in value:

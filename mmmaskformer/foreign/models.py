@@ -53,7 +53,7 @@ class CheckedModel:
         self.left_out: list[str] = []
 
     def __call__(self, model: Any, where: str) -> dict[str, Any]:
-        """The model with what is harmless.
+        """Return the model with what is harmless.
 
         Raises:
             UserError: a class, a word or a number that is not accepted; names it and its place.
@@ -120,7 +120,7 @@ def _fetches_by_default(kind: Any) -> bool:
 
 
 def _check_pixels(found: Mapping[str, Any], where: str) -> None:
-    """A deviation of zero makes every prediction nan."""
+    """Refuse a deviation of zero, which makes every prediction nan."""
     for key, low in (("mean", -1e4), ("std", 1e-3)):
         if isinstance(found.get(key), list | tuple):
             values.numbers(found[key], f"{where}.{key}", len(found[key]), low, 1e4)

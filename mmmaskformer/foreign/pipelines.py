@@ -16,7 +16,7 @@ MOST_STEPS = 20
 
 
 def checked_pipeline(steps: Any, where: str, scope: str) -> list[dict[str, Any]]:
-    """A test pipeline without the loading of annotations.
+    """Return a test pipeline without the loading of annotations.
 
     Args:
         steps: the pipeline.
@@ -77,7 +77,7 @@ def _factor(value: Any, where: str) -> Any:
 
 
 def _pixel(value: Any, where: str) -> Any:
-    """What is padded with: a number, or one for image and label map each."""
+    """Return what is padded with: a number, or one for image and label map each."""
     if isinstance(value, Mapping):
         return {
             values.one_of(key, f"{where}: a key", ("img", "seg", "masks")): _pixel(item, f"{where}.{key}")

@@ -51,7 +51,7 @@ TRANSFORM_PACKAGES = ("mmcv.transforms", "mmdet.datasets.transforms", "mmseg.dat
 
 
 def model_class(name: str, scope: str) -> Any | None:
-    """The part of a model that MMEngine would build for ``type=name`` in a scope; None where there is none.
+    """Return the part of a model that MMEngine would build for ``type=name`` in a scope; None where there is none.
 
     Args:
         name: the class's name, bare or as ``SCOPE.NAME``.
@@ -69,7 +69,7 @@ def transform_class(name: str, scope: str) -> Any | None:
 
 @contextmanager
 def registered_only() -> Iterator[None]:
-    """Keeps MMEngine's registries from importing anything but the packages of :data:`SCOPES`."""
+    """Keep MMEngine's registries from importing anything but the packages of :data:`SCOPES`."""
 
     def refuse(name: str) -> NoReturn:
         raise LookupError(f"{name} is not registered")

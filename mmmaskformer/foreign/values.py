@@ -17,7 +17,7 @@ MOST_CLASSES = 65_536  # what a label map of 16 bits can hold
 
 
 def whole(value: Any, where: str, low: int, high: int) -> int:
-    """An integer in low..high; a boolean is none.
+    """Return an integer in low..high; a boolean is none.
 
     Args:
         value: what the file says.
@@ -33,7 +33,7 @@ def whole(value: Any, where: str, low: int, high: int) -> int:
 
 
 def number(value: Any, where: str, low: float, high: float) -> float:
-    """A finite number in low..high, integer or not; a boolean is none.
+    """Return a finite number in low..high, integer or not; a boolean is none.
 
     Raises:
         UserError: it is anything else.
@@ -44,7 +44,7 @@ def number(value: Any, where: str, low: float, high: float) -> float:
 
 
 def numbers(value: Any, where: str, count: int, low: float, high: float) -> list[float]:
-    """A list of ``count`` numbers in low..high.
+    """Return a list of ``count`` numbers in low..high.
 
     Raises:
         UserError: it is anything else.
@@ -56,7 +56,7 @@ def numbers(value: Any, where: str, count: int, low: float, high: float) -> list
 
 
 def flag(value: Any, where: str) -> bool:
-    """True or False.
+    """Return true or False.
 
     Raises:
         UserError: it is anything else.
@@ -79,7 +79,7 @@ def one_of(value: Any, where: str, known: Sequence[Any]) -> Any:
 
 
 def mapping(value: Any, where: str) -> Mapping[str, Any]:
-    """A mapping whose keys are strings.
+    """Return a mapping whose keys are strings.
 
     Raises:
         UserError: it is anything else.
@@ -93,7 +93,7 @@ def mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 
 def name(value: Any, where: str) -> str:
-    """A string of one line, of 1 to :data:`LONGEST_NAME` characters, that can be printed.
+    """Return a string of one line, of 1 to :data:`LONGEST_NAME` characters, that can be printed.
 
     Raises:
         UserError: it is anything else.
@@ -104,7 +104,7 @@ def name(value: Any, where: str) -> str:
 
 
 def names(value: Any, where: str) -> list[str]:
-    """A list of names.
+    """Return a list of names.
 
     Raises:
         UserError: it is anything else; a string is no list of its characters.
@@ -116,7 +116,7 @@ def names(value: Any, where: str) -> list[str]:
 
 
 def colors(value: Any, where: str) -> list[list[int]]:
-    """A list of red, green and blue, each in 0..255.
+    """Return a list of red, green and blue, each in 0..255.
 
     Raises:
         UserError: it is anything else.
@@ -134,7 +134,7 @@ def colors(value: Any, where: str) -> list[list[int]]:
 
 
 def refuse(value: Any, where: str, expected: str) -> NoReturn:
-    """Raises the error of a value that is not what it must be.
+    """Raise the error of a value that is not what it must be.
 
     Raises:
         UserError: always.
@@ -143,7 +143,7 @@ def refuse(value: Any, where: str, expected: str) -> NoReturn:
 
 
 def shown(value: Any) -> str:
-    """A value for a message: short, however long or deep it is."""
+    """Return a value for a message: short, however long or deep it is."""
     try:
         return _SHORT.repr(value)
     except ValueError:  # Python does not write out integers of thousands of digits

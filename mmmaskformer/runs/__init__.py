@@ -3,10 +3,12 @@
 from .checks import check_categories, check_checkpoint_exists, check_checkpoint_fits, check_data_paths, check_sizes
 from .config import load_config, sync_dataset_meta
 from .output_folders import check_is_no_file, check_is_no_input, check_output_folders, check_work_dir
-from .preparation import bare_model, prepare_for_device, resume_from, use_amp, use_tta
+from .preparation import bare_model, prepare_for_device, use_amp, use_tta
+from .resuming import check_can_resume, resume_from
 
 __all__ = [
     "bare_model",
+    "check_can_resume",
     "check_categories",
     "check_checkpoint_exists",
     "check_checkpoint_fits",

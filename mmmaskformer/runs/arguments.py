@@ -9,14 +9,14 @@ from mmengine.config import DictAction
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--cfg-options KEY=VALUE ...``, for :func:`mmmaskformer.runs.load_config`."""
+    """Add ``--cfg-options KEY=VALUE ...``, for :func:`mmmaskformer.runs.load_config`."""
     parser.add_argument(
         "--cfg-options", nargs="+", action=DictAction, metavar="KEY=VALUE", help="override settings of the config"
     )
 
 
 def add_test_folders(parser: argparse.ArgumentParser) -> None:
-    """Adds where an evaluation writes: ``--work-dir``, ``--out`` and ``--show-dir``."""
+    """Add where an evaluation writes: ``--work-dir``, ``--out`` and ``--show-dir``."""
     parser.add_argument("--work-dir", help="folder for logs and metrics (default: work_dirs/<config's name>)")
     parser.add_argument(
         "--out", metavar="DIR", help="write predictions there: label maps, or COCO's panoptic or instance format"
@@ -25,11 +25,11 @@ def add_test_folders(parser: argparse.ArgumentParser) -> None:
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:
-    """Adds ``--launcher``, and what launchers say to each process."""
+    """Add ``--launcher``, and what launchers say to each process."""
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="set by launchers")
 
 
 def set_local_rank(args: argparse.Namespace) -> None:
-    """Passes ``--local_rank`` on to MMEngine, which reads the environment variable that torchrun sets."""
+    """Pass ``--local_rank`` on to MMEngine, which reads the environment variable that torchrun sets."""
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))

@@ -13,7 +13,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from mmmaskformer.categories import check_class_names, matches_by_name
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.registry import class_in_config
 from mmmaskformer.runs.config import as_list, walk
 from mmmaskformer.runs.dataset_info import dataset_metainfo, dataset_type, iterate_datasets
@@ -51,7 +51,7 @@ def check_sizes(cfg: Config) -> None:
 
 
 def _expectation(name: str, number: float) -> str:
-    """What a number under this name must be and is not; empty where it is right."""
+    """Return what a number under this name must be and is not; empty where it is right."""
     if name in MINUS_ONE_MEANS_FREE and number == -1:
         return ""
     if name in MAY_BE_FACTORS and isinstance(number, float):
@@ -61,7 +61,7 @@ def _expectation(name: str, number: float) -> str:
 
 
 def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Looks for the folders and annotation files of data sets that are read from files.
+    """Look for the folders and annotation files of data sets that are read from files.
 
     Args:
         cfg: The config.
@@ -90,7 +90,7 @@ def check_data_paths(cfg: Config, dataloaders: Sequence[str]) -> None:
 
 
 def check_categories(cfg: Mapping, dataloaders: Sequence[str]) -> None:
-    """Compares class names with the categories of COCO's files that are on this machine.
+    """Compare class names with the categories of COCO's files that are on this machine.
 
     This is about mmdet's CocoDataset, CocoPanopticDataset and those derived from them that match names in the same
     way, and about mmdet's two metrics of these formats. Our own data sets and metrics compare when they load.
@@ -144,7 +144,7 @@ def check_checkpoint_exists(path: str, option: str) -> None:
 
 
 def check_checkpoint_fits(model: nn.Module, path: str, *, whole: bool = True) -> None:
-    """Compares a checkpoint with a model by name and shape; MMEngine only logs a difference and goes on.
+    """Compare a checkpoint with a model by name and shape; MMEngine only logs a difference and goes on.
 
     Args:
         model: The model, unwrapped.
@@ -164,26 +164,29 @@ def check_checkpoint_fits(model: nn.Module, path: str, *, whole: bool = True) ->
         raise UserError(f"checkpoint {path} cannot be read: {first}") from error
     except Exception as error:  # pickle's errors have no common class below Exception
         raise UserError(f"{path} is not a checkpoint: {type(error).__name__}") from error
-    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else {}
+    state = checkpoint.get("state_dict", checkpoint) if isinstance(checkpoint, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise UserError(
+            f"checkpoint {path} has no weights by name: it must hold a dict of tensors, or one as state_dict"
+        )
+    if isinstance(checkpoint, Mapping) and not isinstance(checkpoint.get("meta", {}), Mapping):
+        raise UserError(f"checkpoint {path}: its meta is a {type(checkpoint['meta']).__name__}, expected a dict")
     found = {k.removeprefix("module."): tuple(v.shape) for k, v in state.items() if isinstance(v, Tensor)}
     wanted = {k: tuple(v.shape) for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     if not found.keys() & wanted.keys():
-        theirs = ", ".join(list(found)[:LISTED]) or "no tensors at all"
-        raise UserError(f"checkpoint {path} is of another model: it holds {theirs}; this model: {_first(wanted)}")
+        theirs = listed(found, LISTED) or "no tensors at all"
+        raise UserError(
+            f"checkpoint {path} is of another model: it holds {theirs}; this model: {listed(wanted, LISTED)}"
+        )
     if not whole:
         return
     other = [k for k in wanted if k in found and found[k] != wanted[k]]
     if other:
-        listed = "; ".join(f"{k} is {found[k]} there and {wanted[k]} here" for k in other[:LISTED])
-        raise UserError(f"checkpoint {path} has other shapes in {len(other)} of {len(wanted)} tensors: {listed}")
+        first = listed((f"{k} is {found[k]} there and {wanted[k]} here" for k in other), LISTED, "; ")
+        raise UserError(f"checkpoint {path} has other shapes in {len(other)} of {len(wanted)} tensors: {first}")
     missing = [k for k in wanted if k not in found and not k.startswith("auxiliary_head.")]
     if missing:
-        raise UserError(f"checkpoint {path} lacks {len(missing)} of {len(wanted)} tensors: {_first(missing)}")
-
-
-def _first(names: Any) -> str:
-    names = list(names)
-    return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+        raise UserError(f"checkpoint {path} lacks {len(missing)} of {len(wanted)} tensors: {listed(missing, LISTED)}")
 
 
 def _is_local(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ MASK_HEADS = ("MaskFormerHead", "Mask2FormerHead")
 
 
 def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Reads a config file, applies ``--cfg-options`` and enters its default scope.
+    """Read a config file, apply ``--cfg-options`` and enter its default scope.
 
     Args:
         path: A config file; the name of one of this package's, ``maskformer_r50_ade20k``; or one that a package ships,
@@ -41,8 +42,8 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     path = find_config(path)
     try:
         cfg = Config.fromfile(path)
-    except (ConfigParsingError, SyntaxError, FileNotFoundError, KeyError) as error:
-        raise UserError(f"config file {path} cannot be read: {' '.join(str(error).split())}") from error
+    except (Exception, SystemExit) as error:  # a config is a program: it can raise anything
+        raise UserError(f"config file {path} cannot be read: {_why(error)}") from error
     try:
         cfg.merge_from_dict(dict(overrides or {}))
     except (KeyError, TypeError, IndexError) as error:
@@ -52,8 +53,21 @@ def load_config(path: str | os.PathLike, overrides: Mapping[str, Any] | None = N
     return cfg
 
 
+def _why(error: BaseException) -> str:
+    """Return what is wrong with a config, from what its reading raised."""
+    if isinstance(error, RecursionError):
+        return "it inherits from itself: follow its _base_, which must end at a file without one"
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ConfigParsingError | SyntaxError | OSError | UnicodeDecodeError):
+        return text
+    # MMEngine runs a copy of the file, or of one that it inherits from, as a module.
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
+    place = f" in line {lines[-1]}" if lines else ""
+    return f"{type(error).__name__}{place}: {text}"
+
+
 def find_config(path: str | os.PathLike) -> Path:
-    """The file that a config's path or name means.
+    """Return the file that a config's path or name means.
 
     Args:
         path: see :func:`load_config`.
@@ -76,6 +90,8 @@ def find_config(path: str | os.PathLike) -> Path:
     elif path.parent.name == "configs" and (moved := sorted(path.parent.glob(f"*/{name}"))):
         print_log(f"{path} is {moved[0]} now; its former path works until the next release", "current", logging.WARNING)
         return moved[0]
+    if path.is_dir():
+        raise UserError(f"config file {path} is a folder: name a file in it")
     raise UserError(f"config file {path} does not exist{suggest(path.name, known, _stem)}")
 
 
@@ -99,7 +115,7 @@ def shipped_config(name: str) -> Path:
 
 
 def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
-    """Makes the heads' class counts follow the data set, in place.
+    """Make the heads' class counts follow the data set, in place.
 
     A Runner builds the model before any data set, and a base config's ``num_classes = len(classes)`` is not computed
     again when a child changes ``classes``; here a data set's class names are the one place that says how many there
@@ -130,7 +146,7 @@ def sync_dataset_meta(cfg: Config, dataloaders: Sequence[str]) -> None:
 
 
 def as_list(heads: Any) -> list:
-    """The heads of a key that may hold one, several in a row (mmseg's cascades) or none."""
+    """Return the heads of a key that may hold one, several in a row (mmseg's cascades) or none."""
     if heads is None:
         return []
     return list(heads) if isinstance(heads, list | tuple) else [heads]

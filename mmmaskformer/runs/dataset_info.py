@@ -35,7 +35,7 @@ class ClassCounts:
 
 
 def class_counts(dataset: ConfigDict, source: str) -> ClassCounts | None:
-    """The class counts that a data set built from this config will have; None where it does not know.
+    """Return the class counts that a data set built from this config will have; None where it does not know.
 
     Raises:
         UserError: Things and stuff do not add up to the classes.
@@ -55,13 +55,13 @@ def class_counts(dataset: ConfigDict, source: str) -> ClassCounts | None:
 
 
 def dataset_classes(dataset: ConfigDict) -> list[str] | None:
-    """The class names that a data set built from this config will have; None where it does not know."""
+    """Return the class names that a data set built from this config will have; None where it does not know."""
     classes = dataset_metainfo(dataset).get("classes")
     return None if classes is None else list(classes)
 
 
 def dataset_metainfo(dataset: ConfigDict) -> dict[str, Any]:
-    """What a data set built from this config will say about itself.
+    """Return what a data set built from this config will say about itself.
 
     Raises:
         UserError: ``metainfo.classes`` names classes that this type of data set cannot have.
@@ -82,12 +82,12 @@ def dataset_metainfo(dataset: ConfigDict) -> dict[str, Any]:
 
 
 def dataset_type(dataset: ConfigDict) -> type | None:
-    """The class that a data set's config names, or None where no registry knows it."""
+    """Return the class that a data set's config names, or None where no registry knows it."""
     return class_in_config(DATASETS, dataset)
 
 
 def iterate_datasets(dataloader: Mapping | None) -> Iterator[ConfigDict]:
-    """The innermost data sets below a data loader's config."""
+    """Return the innermost data sets below a data loader's config."""
     pending = [dataloader.get("dataset")] if dataloader else []
     while pending:
         dataset = pending.pop()

@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmmaskformer.errors import UserError
 from mmmaskformer.runs.dataset_info import iterate_datasets
 
+FILE_ENDINGS = (".pkl", ".json", ".png", ".jpg", ".pth", ".txt", ".csv", ".zip", ".npy", ".npz")
+
 
 def check_output_folders(cfg: Config, folders: Mapping[str, str | os.PathLike | None]) -> None:
     """Refuses folders for the results of a test run in which files would be written over.
@@ -58,11 +60,13 @@ def check_work_dir(cfg: Config) -> None:
 
 
 def check_is_no_file(folder: str | os.PathLike, option: str) -> None:
-    """Refuses a file where a folder is to be written.
+    """Refuses a file, or the name of one, where a folder is to be written.
 
     Raises:
-        UserError: The path is one of a file.
+        UserError: The path is one of a file, or ends like one, as ``--out results.pkl`` of mmdet's tool does.
     """
+    if Path(folder).suffix in FILE_ENDINGS and not Path(folder).is_dir():
+        raise UserError(f"{option} {folder} has the name of a file, but a folder is written: leave out the ending")
     if Path(folder).exists() and not Path(folder).is_dir():
         raise UserError(f"{option} {folder} is a file, must be a folder")
 

@@ -10,7 +10,6 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import find_latest_checkpoint
 from torch import nn
 
 from mmmaskformer.engine.distributed import (
@@ -21,7 +20,6 @@ from mmmaskformer.engine.distributed import (
 )
 from mmmaskformer.errors import UserError
 from mmmaskformer.registry import class_in_config
-from mmmaskformer.runs.checks import check_checkpoint_exists
 from mmmaskformer.runs.config import as_list, walk
 from mmmaskformer.runs.dataset_info import iterate_datasets
 
@@ -45,7 +43,7 @@ def use_amp(cfg: Config) -> None:
 
 
 def prepare_for_device(cfg: Config, launcher: str) -> None:
-    """Sets what a run with ``launcher`` needs on this machine; without GPUs also joins the process group.
+    """Set what a run with ``launcher`` needs on this machine; without GPUs, also join the process group.
 
     Args:
         cfg: The config, changed in place.
@@ -84,30 +82,8 @@ def prepare_for_device(cfg: Config, launcher: str) -> None:
         print_log(f"SyncBN does not run on the CPU: BN instead in {replaced} places", logger="current", level=30)
 
 
-def resume_from(cfg: Config, resume: str | None) -> None:
-    """Applies ``--resume``.
-
-    Args:
-        cfg: The config, changed in place.
-        resume: None, ``"auto"`` for the last checkpoint in ``work_dir`` (where there is none, a fresh start or what
-            ``load_from`` says), or a checkpoint.
-
-    Raises:
-        UserError: The checkpoint does not exist.
-    """
-    if resume is None:
-        return
-    if resume == "auto":
-        resume = find_latest_checkpoint(cfg.work_dir)
-        if resume is None:
-            return
-    check_checkpoint_exists(resume, f"--resume {resume}")
-    cfg.resume = True
-    cfg.load_from = resume
-
-
 def use_tta(cfg: Config) -> None:
-    """Wraps the model for test-time augmentation.
+    """Wrap the model for test-time augmentation.
 
     Raises:
         UserError: The config has no ``tta_pipeline``, or its model gives out segments, which cannot be averaged.
@@ -136,7 +112,7 @@ def _puts_softmax_on_probabilities(tta_model: Mapping, heads: Sequence[Mapping])
 
 
 def bare_model(runner: Runner) -> nn.Module:
-    """The model without wrappers: what a checkpoint's names refer to."""
+    """Return the model without wrappers: what a checkpoint's names refer to."""
     model: Any = runner.model
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module

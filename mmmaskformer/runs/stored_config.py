@@ -32,7 +32,7 @@ def find_config(
     cfg_options: Mapping[str, Any] | None,
     trust_config: bool,
 ) -> Config:
-    """The config of a file or of a checkpoint, with overrides.
+    """Return the config of a file or of a checkpoint, with overrides.
 
     Args:
         config: a config file, a config that was read, or None for the one that the checkpoint holds.
@@ -57,7 +57,7 @@ def find_config(
 
 
 def read_stored_config(path: str, trust: bool = False) -> Config:
-    """The config of a checkpoint, from its ``meta``, or from the ``.py`` file that a conversion writes next to it.
+    """Return the config of a checkpoint, from its ``meta`` or from the ``.py`` file that a conversion writes beside it.
 
     Args:
         path: the checkpoint.
@@ -108,7 +108,7 @@ def built_from(where: str) -> Iterator[None]:
 
 
 def _text(path: str, meta: Mapping[str, Any]) -> tuple[str, str]:
-    """The config's text and what to call it."""
+    """Return the config's text and what to call it."""
     for text in map(meta.get, KEYS):
         if text is not None and not isinstance(text, str):
             values.refuse(text, f"the config in {path}", "a text")

@@ -53,7 +53,7 @@ class SemanticHead:
         check_class_count(type(self).__name__, self.num_classes, metainfo)
 
     def select(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """The backbone's outputs that this head reads, finest first."""
+        """Return the backbone's outputs that this head reads, finest first."""
         return [features[index] for index in self.in_index]
 
     def input_size(self, features: Sequence[Tensor], metas: Sequence[dict]) -> tuple[int, int]:

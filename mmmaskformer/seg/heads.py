@@ -11,7 +11,7 @@ from torch import Tensor
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.inference import label_map, semantic_scores
 from mmmaskformer.registry import MODELS
-from mmmaskformer.structures import MaskPredictions
+from mmmaskformer.structures import MaskPredictions, SegmentTargets
 
 from .base import SemanticHead
 from .samples import geometry_of
@@ -57,10 +57,14 @@ class MaskFormerHead(SemanticHead, MaskTransformer):
         )
 
     def forward(
-        self, features: Sequence[Tensor], metas: Sequence[dict] | None = None, last_only: bool = False
+        self,
+        features: Sequence[Tensor],
+        metas: Sequence[dict] | None = None,
+        last_only: bool = False,
+        targets: SegmentTargets | None = None,
     ) -> MaskPredictions:
         """Predict from the backbone's outputs; ``metas`` tell the padding where ``mask_padding`` asks for it."""
-        return super().forward(self.select(features), self.input_padding(features, metas), last_only)
+        return super().forward(self.select(features), self.input_padding(features, metas), last_only, targets)
 
     def loss(
         self, features: Sequence[Tensor], samples: Sequence[SegDataSample], train_cfg: dict | None = None
@@ -72,7 +76,7 @@ class MaskFormerHead(SemanticHead, MaskTransformer):
             FloatingPointError: a non-finite prediction.
         """
         _, targets = self.semantic_targets(samples)
-        return self.criterion(self(features, [sample.metainfo for sample in samples]), targets)
+        return self.criterion(self(features, [sample.metainfo for sample in samples], targets=targets), targets)
 
     def predict(self, features: Sequence[Tensor], metas: Sequence[dict], test_cfg: dict | None = None) -> Tensor:
         """Semantic scores (B, K, H, W) at padded input size, as EncoderDecoder expects them."""

@@ -125,7 +125,7 @@ class PerPixelBaselineHead(PerPixelHead, BaseModule):
     def layer_logits(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
     ) -> Sequence[Tensor]:
-        """The one layer there is."""
+        """Return the one layer there is."""
         return [self(features)]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmmaskformer.batches import recorded_input_size, sample_name
 from mmmaskformer.core.tiles import OutputGeometry
-from mmmaskformer.errors import UserError
+from mmmaskformer.errors import UserError, listed
 from mmmaskformer.pairs import check_same_size
 
 
@@ -119,5 +119,5 @@ def check_class_count(owner: str, num_classes: int, metainfo: dict) -> None:
     if classes is not None and len(classes) != num_classes:
         raise ValueError(
             f"{owner} has num_classes={num_classes} but the data set has {len(classes)} classes "
-            f"({', '.join(map(str, classes[:3]))}, ...): set model.decode_head.num_classes={len(classes)}"
+            f"({listed(classes, 3)}): set model.decode_head.num_classes={len(classes)}"
         )

@@ -13,7 +13,7 @@ PROBABILISTIC = (MaskFormerHead, Mask2FormerHead, SideAdapterCLIPHead)
 
 
 def score_kind(head: nn.Module | type) -> str:
-    """What ``head.predict`` gives for each class and pixel.
+    """Return what ``head.predict`` gives for each class and pixel.
 
     A head says it in its attribute ``score_kind``. Without the attribute, mmseg's mask classification heads give
     probabilities and every other head gives logits. Of several heads in a row, as in mmseg's CascadeEncoderDecoder,

@@ -46,7 +46,7 @@ class MaskFormerSegmentor(EncoderDecoder):
         super()._init_decode_head(decode_head)
 
     def extract_feat(self, inputs: Tensor) -> Sequence[Tensor]:
-        """The backbone's features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
+        """Return the backbone's features (B, C_i, H/s_i, W/s_i) of images (B, 3, H, W), finest first."""
         return super().extract_feat(channels_last(in_precision_of(self.backbone, inputs)))
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: Sequence[dict]) -> Tensor:

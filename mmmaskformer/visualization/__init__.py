@@ -1,35 +1,20 @@
 """Pictures of results: semantic, panoptic and instance overlays with legends, and image | truth | prediction panels."""
 
-from .colors import VOID_COLOR, complete_palette, distinct_palette, paint, shades
-from .hook import PanelWriterHook
-from .legend import LegendEntry, legend_entries
-from .outputs import MIN_SCORE, Outputs, read_outputs
-from .pictures import draw_overlay, draw_panels, read_picture, write_png
-from .segment_pictures import draw_instances, draw_panoptic, draw_segment_panels
-from .segments import Instances, Segment, SegmentMap, predicted_segments, true_segments
+from .colors import complete_palette, distinct_palette, shades
+from .pictures import read_picture, write_png
+from .segment_pictures import draw_overlay, draw_panels
+from .visualizer import ENDINGS, MIN_SCORE, SegmentationVisualizer, draw_segmentation
 
 __all__ = [
+    "ENDINGS",
     "MIN_SCORE",
-    "VOID_COLOR",
-    "Instances",
-    "LegendEntry",
-    "Outputs",
-    "PanelWriterHook",
-    "Segment",
-    "SegmentMap",
+    "SegmentationVisualizer",
     "complete_palette",
     "distinct_palette",
-    "draw_instances",
     "draw_overlay",
     "draw_panels",
-    "draw_panoptic",
-    "draw_segment_panels",
-    "legend_entries",
-    "paint",
-    "predicted_segments",
-    "read_outputs",
+    "draw_segmentation",
     "read_picture",
     "shades",
-    "true_segments",
     "write_png",
 ]

@@ -12,8 +12,6 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
-from .colors import VOID_COLOR, Color, is_void
-
 PAPER = (255, 255, 255)
 INK = (20, 20, 20)
 MAX_ENTRIES = 40
@@ -32,42 +30,7 @@ class LegendEntry:
     text: str
 
 
-BLACK_VOID = LegendEntry(VOID_COLOR, "void")
 UNCOLORED_VOID = LegendEntry(PAPER, "void (uncolored)")
-
-
-def legend_entries(
-    maps: Sequence[ndarray],
-    classes: Sequence[str],
-    palette: Sequence[Color],
-    shares: bool = False,
-    void: LegendEntry = BLACK_VOID,
-) -> list[LegendEntry]:
-    """The classes that are present, the largest first.
-
-    Args:
-        maps: label maps (H, W); their areas are added up.
-        classes: name of every class.
-        palette: red, green and blue of every class, 0..255.
-        shares: whether to write each class's share of the area behind its name.
-        void: the entry for pixels of no class.
-
-    Returns:
-        An entry a class, ``void`` last where a label is no class; beyond 40, the last one counts those left out.
-    """
-    count = len(classes)
-    areas = sum(np.bincount(np.where(is_void(m, count), count, m).ravel(), minlength=count + 1) for m in maps)
-    names = [*classes, void.text]
-    colors = [*(tuple(map(int, color)) for color in palette[:count]), void.color]
-    present = sorted(np.flatnonzero(areas[:count]), key=lambda label: -areas[label])
-
-    def text(label: int) -> str:
-        return f"{names[label]} {percent(areas[label] / areas.sum())}" if shares else names[label]
-
-    def entries(labels: Sequence[int]) -> list[LegendEntry]:
-        return [LegendEntry(colors[label], text(label)) for label in labels]
-
-    return at_most(entries(present), entries([count] if areas[count] else []))
 
 
 def at_most(entries: Sequence[LegendEntry], last: Sequence[LegendEntry] = ()) -> list[LegendEntry]:

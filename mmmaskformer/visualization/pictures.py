@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,37 +15,13 @@ from PIL import Image
 
 from mmmaskformer.files import atomic_open
 
-from .colors import Color, blend, paint
-from .legend import PAPER, UNCOLORED_VOID, LegendEntry, draw_legend, draw_title, legend_entries
+from .legend import PAPER, LegendEntry, draw_legend, draw_title
 
 MIN_SIDE = 384  # the longer one of a panel, in pixels: below it names of classes do not fit
 MIN_TEXT = 13
+GALLERY_TEXT = 15
 # Of the longer side: what stays legible once a large picture is shown whole on a screen.
-TEXT_SHARE = 1 / 45
 TEXT_SHARE_OF_PANELS = 1 / 80
-
-
-def draw_overlay(
-    image: ndarray,
-    labels: ndarray,
-    classes: Sequence[str],
-    palette: Sequence[Color],
-    opacity: float = 0.5,
-) -> ndarray:
-    """The classes' colors over the image, and below it a legend of the classes present with their shares.
-
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        labels: (H, W) integers; a label that is no class is void and is left uncolored.
-        classes: name of every class.
-        palette: red, green and blue of every class, 0..255.
-        opacity: 0 shows the image alone, 1 the colors alone.
-
-    Returns:
-        (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
-    """
-    picture = enlarge(blend(image, labels, palette, opacity), enlargement(labels.shape, MIN_SIDE))
-    return with_legend(picture, legend_entries([labels], classes, palette, True, UNCOLORED_VOID), TEXT_SHARE)
 
 
 def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: float) -> ndarray:
@@ -62,34 +38,6 @@ def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: fl
     size = max(MIN_TEXT, round(max(picture.shape) * text_share))
     width = max(picture.shape[1], MIN_SIDE)
     return np.concatenate([centered(picture, width), draw_legend(entries, width, size)])
-
-
-def draw_panels(
-    image: ndarray,
-    truth: ndarray,
-    prediction: ndarray,
-    classes: Sequence[str],
-    palette: Sequence[Color],
-    titles: Sequence[str] = ("image", "truth", "prediction"),
-) -> ndarray:
-    """Image, ground truth and prediction side by side under titles, with one legend for both label maps.
-
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        truth: (H, W) integers; a label that is no class is void, drawn in black.
-        prediction: (H, W) integers.
-        classes: name of every class.
-        palette: red, green and blue of every class, 0..255.
-        titles: of the three panels.
-
-    Returns:
-        (H', W', 3) uint8, RGB.
-    """
-    for name, labels in (("truth", truth), ("prediction", prediction)):
-        check_size(name, labels, image)
-    zoom = enlargement(truth.shape, MIN_SIDE)
-    panels = [enlarge(panel, zoom) for panel in (image, paint(truth, palette), paint(prediction, palette))]
-    return side_by_side(panels, titles, legend_entries([truth, prediction], classes, palette))
 
 
 def side_by_side(panels: Sequence[ndarray], titles: Sequence[str], entries: Sequence[LegendEntry]) -> ndarray:
@@ -115,26 +63,52 @@ def side_by_side(panels: Sequence[ndarray], titles: Sequence[str], entries: Sequ
     return np.concatenate([picture, draw_legend(entries, picture.shape[1], size)])
 
 
+def gallery(panels: Sequence[tuple[str, ndarray]], columns: int, width: int) -> ndarray:
+    """Titled pictures of any shapes in full lines: as many in each as evenly as can be, those of a line equally high.
+
+    Args:
+        panels: title and picture (H, W, 3) uint8, RGB.
+        columns: most panels of a line.
+        width: of a panel in a line of ``columns``.
+
+    Returns:
+        (H', W', 3) uint8, RGB.
+    """
+    count, total = len(panels), min(columns, len(panels)) * width
+    lines, parts = -(-count // columns), []
+    for number in range(lines):
+        line = panels[number * count // lines : (number + 1) * count // lines]
+        aspects = np.cumsum([0, *(panel.shape[1] / panel.shape[0] for _, panel in line)])
+        edges, height = np.rint(total * aspects / aspects[-1]).astype(int), max(1, round(total / aspects[-1]))
+        row = []
+        for (title, panel), left, right in zip(line, edges, edges[1:]):
+            small = cv2.resize(panel, (int(right - left), height), interpolation=cv2.INTER_AREA)
+            row.append(np.concatenate([draw_title(title, int(right - left), GALLERY_TEXT), small]))
+        parts.append(np.concatenate(row, axis=1))
+    return np.concatenate(parts)
+
+
 def check_size(name: str, labels: ndarray, image: ndarray) -> None:
     """Refuses a map (H, W) that is not of its image's size (H, W, 3)."""
     if labels.shape != image.shape[:2]:
         raise ValueError(f"the {name} is {labels.shape} but the image is {image.shape[:2]}: (H, W) must agree")
 
 
-def read_picture(path: str | os.PathLike, color_type: str = "color") -> ndarray:
-    """An image file as a model sees it.
+def read_picture(path: str | os.PathLike, color_type: str = "color", backend_args: Mapping | None = None) -> ndarray:
+    """Reads an image file as a model sees it.
 
     Args:
         path: the file, which may be behind one of MMEngine's storage backends.
         color_type: of the transform that loads it for the model; decides on whether the photo's EXIF orientation
             turns it.
+        backend_args: of the storage backend.
 
     Returns:
         (H, W, 3) uint8, RGB.
     """
     flag = "color" if color_type in ("color", "grayscale") else "color_ignore_orientation"
     # MMCV changes the order of channels for "color" alone.
-    return np.ascontiguousarray(mmcv.imfrombytes(fileio.get(path), flag=flag)[..., ::-1])
+    return np.ascontiguousarray(mmcv.imfrombytes(fileio.get(path, backend_args), flag=flag)[..., ::-1])
 
 
 def write_png(picture: ndarray, path: str | os.PathLike) -> None:
@@ -158,12 +132,17 @@ def enlargement(shape: tuple[int, int], least: int) -> int:
     return -(-least // max(shape)) if max(shape) <= least // 2 else 1
 
 
-def enlarge(picture: ndarray, times: int) -> ndarray:
-    """Repeats every pixel ``times`` x ``times``."""
-    height, width = picture.shape[:2]
+def enlarge(image: ndarray, times: int) -> ndarray:
+    """A photo (H, W, 3) enlarged smoothly."""
+    height, width = image.shape[:2]
     if times == 1:
-        return picture
-    return cv2.resize(picture, (width * times, height * times), interpolation=cv2.INTER_NEAREST)
+        return image
+    return cv2.resize(image, (width * times, height * times), interpolation=cv2.INTER_CUBIC)
+
+
+def repeat(labels: ndarray, times: int) -> ndarray:
+    """A map (H, W) with each pixel ``times`` x ``times``."""
+    return labels if times == 1 else labels.repeat(times, 0).repeat(times, 1)
 
 
 def centered(picture: ndarray, width: int) -> ndarray:

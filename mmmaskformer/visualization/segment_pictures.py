@@ -1,4 +1,4 @@
-"""Pictures of panoptic and instance results: things in shades of their class's color, borders, names and scores."""
+"""Pictures of segments and instances: things in shades of their class's color, borders, boxes, names and scores."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy import ndarray
 
-from .colors import Color, blend, shades
+from mmmaskformer.segments import Instances, SegmentMap
+
+from .colors import Color, blend, segment_colors
 from .legend import UNCOLORED_VOID, LegendEntry, at_most, percent
-from .pictures import MIN_TEXT, check_size, enlarge, enlargement, side_by_side, with_legend
-from .segments import Instances, Segment, SegmentMap, visible_segments
+from .pictures import MIN_TEXT, check_size, enlarge, enlargement, repeat, side_by_side, with_legend
 from .text_labels import draw_labels, place_labels
 
 MIN_SIDE = 1280  # the longer one of a picture, in pixels: below it, segments have no room for their names
@@ -25,13 +26,18 @@ LEGEND_SHARE = 1 / 64
 BORDER_SHARE = 1 / 700
 
 
-def draw_panoptic(
-    image: ndarray, found: SegmentMap, classes: Sequence[str], palette: Sequence[Color], opacity: float = 0.5
+def draw_segments(
+    image: ndarray,
+    found: SegmentMap | Instances,
+    classes: Sequence[str],
+    palette: Sequence[Color],
+    opacity: float = 0.5,
+    zoom: int = 1,
 ) -> ndarray:
-    """Segments over the image with borders, names and scores, and below it a legend with the number of things.
+    """Draws segments over an image with borders, names and scores, and instances with their boxes, too.
 
-    Stuff has the color of its class, things have shades of it. A segment that is too small for its name is in the
-    legend alone.
+    Stuff has the color of its class. Things have shades of it, unlike those of their neighbors; box, mask and name of
+    an object have one color. Of instances, small ones are on top.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -39,147 +45,115 @@ def draw_panoptic(
         classes: name of every class.
         palette: red, green and blue of every class, 0..255.
         opacity: 0 shows the image alone, 1 the colors alone.
+        zoom: how many times the picture is enlarged.
 
     Returns:
-        (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
+        (zoom * H, zoom * W, 3) uint8, RGB.
     """
-    zoom = enlargement(image.shape[:2], MIN_SIDE)
-    picture = draw_names(paint_segments(image, found, palette, opacity, zoom), found, classes, zoom)
-    return with_legend(picture, segment_entries(found, classes, palette), LEGEND_SHARE)
-
-
-def draw_instances(
-    image: ndarray, instances: Instances, classes: Sequence[str], palette: Sequence[Color], opacity: float = 0.5
-) -> ndarray:
-    """Instances over the image, small ones on top, with borders, boxes, names and scores, and a legend below.
-
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        instances: all that should be seen; choose them with :meth:`Instances.above`.
-        classes: name of every class.
-        palette: red, green and blue of every class, 0..255.
-        opacity: 0 shows the image alone, 1 the colors alone.
-
-    Returns:
-        (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
-    """
-    zoom = enlargement(image.shape[:2], MIN_SIDE)
-    seen = visible_segments(instances)
-    picture = paint_segments(image, seen, palette, opacity, zoom)
-    for label, (left, top, right, bottom) in zip(instances.labels, (zoom * instances.boxes).round().astype(int)):
-        cv2.rectangle(
-            picture, (left, top), (right - 1, bottom - 1), tuple(map(int, palette[label])), line_width(picture)
-        )
-    picture = draw_names(picture, seen, classes, zoom)
-    return with_legend(picture, segment_entries(seen, classes, palette, void=False), LEGEND_SHARE)
-
-
-def draw_segment_panels(
-    image: ndarray, truth: SegmentMap, prediction: SegmentMap, classes: Sequence[str], palette: Sequence[Color]
-) -> ndarray:
-    """Image, true segments and predicted segments side by side; the legend counts both one's things.
-
-    Args:
-        image: (H, W, 3) uint8, RGB.
-        truth: the segments that are there.
-        prediction: those that the model found.
-        classes: name of every class.
-        palette: red, green and blue of every class, 0..255.
-
-    Returns:
-        (H', W', 3) uint8, RGB.
-
-    Raises:
-        ValueError: a map is not of the image's size.
-    """
-    for name, found in (("truth", truth), ("prediction", prediction)):
-        check_size(name, found.ids, image)
-    zoom = enlargement(image.shape[:2], MIN_SIDE_OF_PANELS)
-    panels = [enlarge(image, zoom)]
-    for found in (truth, prediction):
-        painted = paint_segments(image, found, palette, PANEL_OPACITY, zoom)
-        panels.append(draw_names(painted, found, classes, zoom))
-    entries = panel_entries(truth, prediction, classes, palette)
-    return side_by_side(panels, ("image", "truth", "prediction"), entries)
-
-
-def paint_segments(image: ndarray, found: SegmentMap, palette: Sequence[Color], opacity: float, zoom: int) -> ndarray:
-    """The image, enlarged, under the colors of its segments with white lines between them."""
-    picture = enlarge(blend(image, found.ids - 1, segment_colors(found.segments, palette), opacity), zoom).copy()
-    ids = enlarge(found.ids, zoom)
+    seen = found.layered() if isinstance(found, Instances) else found
+    check_size("map of segments", seen.ids, image)
+    colors = segment_colors(seen.labels, found.boxes, seen.is_thing, palette)
+    ids = repeat(seen.ids, zoom)
+    picture = blend(enlarge(image, zoom), ids, colors, opacity)
     edges = np.zeros(ids.shape, np.uint8)
     edges[:, 1:] |= ids[:, 1:] != ids[:, :-1]
     edges[1:] |= ids[1:] != ids[:-1]
-    thickness = line_width(picture)
+    thickness = max(1, round(max(picture.shape) * BORDER_SHARE))
     picture[cv2.dilate(edges, np.ones((thickness, thickness), np.uint8)) > 0] = WHITE
-    return picture
-
-
-def draw_names(picture: ndarray, found: SegmentMap, classes: Sequence[str], zoom: int) -> ndarray:
-    """Writes names and scores on the segments of a picture that is ``zoom`` times as large as their map."""
+    if isinstance(found, Instances):
+        for color, (left, top, right, bottom) in zip(colors, (zoom * found.boxes).round().astype(int).tolist()):
+            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), color, 2 * thickness)
     size = max(MIN_TEXT, round(max(picture.shape) * NAME_SHARE))
-    return draw_labels(picture, place_labels(found, classes, zoom, size), size)
+    return draw_labels(picture, place_labels(seen, classes, zoom, size), colors, size)
 
 
-def line_width(picture: ndarray) -> int:
-    """Pixels of the lines between segments."""
-    return max(1, round(max(picture.shape) * BORDER_SHARE))
+def draw_overlay(
+    image: ndarray,
+    found: SegmentMap | Instances,
+    classes: Sequence[str],
+    palette: Sequence[Color],
+    opacity: float = 0.5,
+    note: str = "",
+) -> ndarray:
+    """Draws segments or instances over an image, and below it a legend with the number of things.
 
-
-def segment_colors(segments: Sequence[Segment], palette: Sequence[Color]) -> list[tuple[int, int, int]]:
-    """The color of each segment: its class's, or a shade of it where there are several of the class."""
-    counts = Counter(segment.label for segment in segments)
-    unused = {label: iter(shades(palette[label], count)) for label, count in counts.items()}
-    return [next(unused[segment.label]) for segment in segments]
-
-
-def segment_entries(
-    found: SegmentMap, classes: Sequence[str], palette: Sequence[Color], void: bool = True
-) -> list[LegendEntry]:
-    """A legend of one picture: the number of each class's things, the share of stuff; the largest class first.
+    A segment that is too small for its name is in the legend alone.
 
     Args:
-        found: the segments.
+        image: (H, W, 3) uint8, RGB.
+        found: all that should be seen; choose instances with :meth:`Instances.above`.
         classes: name of every class.
         palette: red, green and blue of every class, 0..255.
-        void: whether to tell the share of void, if there is any.
+        opacity: 0 shows the image alone, 1 the colors alone.
+        note: last line of the legend.
+
+    Returns:
+        (H', W', 3) uint8, RGB. A small image is enlarged a whole number of times.
     """
-    counts, areas = count_things(found), class_areas(found)
-
-    def text(label: int) -> str:
-        things = f" ×{counts[label]}" if counts[label] else ""
-        crowd = " (crowd)" if any(s.label == label and s.is_crowd for s in found.segments) else ""
-        share = "" if things or crowd else f" {percent(areas[label] / found.ids.size)}"
-        return classes[label] + things + crowd + share
-
-    entries = [LegendEntry(tuple(palette[label]), text(label)) for label, _ in areas.most_common()]
-    empty = 1 - areas.total() / found.ids.size
-    last = LegendEntry(UNCOLORED_VOID.color, f"{UNCOLORED_VOID.text} {percent(empty)}")
-    return at_most(entries, [last] if void and empty else [])
+    zoom = enlargement(image.shape[:2], MIN_SIDE)
+    picture = draw_segments(image, found, classes, palette, opacity, zoom)
+    return with_legend(picture, legend_entries([found], classes, palette, note), LEGEND_SHARE)
 
 
-def panel_entries(
-    truth: SegmentMap, prediction: SegmentMap, classes: Sequence[str], palette: Sequence[Color]
+def draw_panels(
+    image: ndarray,
+    truth: SegmentMap | Instances,
+    prediction: SegmentMap | Instances,
+    classes: Sequence[str],
+    palette: Sequence[Color],
+    note: str = "",
+) -> ndarray:
+    """Draws image, true and predicted segments or instances side by side; the legend counts both one's things.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        truth: what is there.
+        prediction: what the model found.
+        classes: name of every class.
+        palette: red, green and blue of every class, 0..255.
+        note: last line of the legend.
+
+    Returns:
+        (H', W', 3) uint8, RGB.
+    """
+    zoom = enlargement(image.shape[:2], MIN_SIDE_OF_PANELS)
+    painted = (draw_segments(image, found, classes, palette, PANEL_OPACITY, zoom) for found in (truth, prediction))
+    entries = legend_entries([truth, prediction], classes, palette, note)
+    return side_by_side([enlarge(image, zoom), *painted], ("image", "truth", "prediction"), entries)
+
+
+def legend_entries(
+    shown: Sequence[SegmentMap | Instances], classes: Sequence[str], palette: Sequence[Color], note: str = ""
 ) -> list[LegendEntry]:
-    """A legend of two pictures: the classes of both, and of things how many are there and how many were found."""
-    true, found = count_things(truth), count_things(prediction)
+    """Lists the classes of one picture, or of truth and prediction, the largest first.
+
+    Args:
+        shown: the segments. Of things their number is told, of one picture's stuff its share; void comes last.
+        classes: name of every class.
+        palette: red, green and blue of every class, 0..255.
+        note: a last line.
+    """
+    counts = [Counter((f.labels if isinstance(f, Instances) else f.labels[f.is_thing]).tolist()) for f in shown]
+    areas, crowds, pixels, covered = Counter[int](), set[int](), 0, 0
+    for found in shown:
+        for label, area in zip(found.labels.tolist(), found.areas.tolist()):
+            areas[label] += area
+        if isinstance(found, SegmentMap):
+            crowds.update(found.labels[found.crowds].tolist())
+            pixels, covered = pixels + found.ids.size, covered + int(found.areas.sum())
 
     def text(label: int) -> str:
-        things = true[label] or found[label]
-        return f"{classes[label]} ×{true[label]} | ×{found[label]}" if things else classes[label]
+        name = classes[label]
+        if len(shown) == 2 and any(count[label] for count in counts):
+            return f"{name}: {counts[0][label]} true, {counts[1][label]} found"
+        things = f" ×{counts[0][label]}" if counts[0][label] else ""
+        crowd = " (crowd)" if label in crowds else ""
+        share = "" if things or crowd or len(shown) == 2 else f" {percent(areas[label] / pixels)}"
+        return name + things + crowd + share
 
-    areas = class_areas(truth) + class_areas(prediction)
-    return at_most([LegendEntry(tuple(palette[label]), text(label)) for label, _ in areas.most_common()])
-
-
-def count_things(found: SegmentMap) -> Counter[int]:
-    """How many things there are of each class."""
-    return Counter(segment.label for segment in found.segments if segment.is_thing)
-
-
-def class_areas(found: SegmentMap) -> Counter[int]:
-    """Pixels of each class."""
-    areas: Counter[int] = Counter()
-    for segment in found.segments:
-        areas[segment.label] += segment.area
-    return areas
+    entries = [LegendEntry(tuple(palette[label]), text(label)) for label, area in areas.most_common() if area]
+    last = []
+    if covered < pixels:
+        share = f" {percent(1 - covered / pixels)}" if len(shown) == 1 else ""
+        last = [LegendEntry(UNCOLORED_VOID.color, UNCOLORED_VOID.text + share)]
+    return at_most(entries, last) + ([LegendEntry(None, note)] if note else [])

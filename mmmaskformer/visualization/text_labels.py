@@ -1,30 +1,32 @@
-"""Names and scores written on segments: each inside its own, none over another."""
+"""Names and scores written on segments: each inside its own and on its color, none over another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy import ndarray
 from PIL import Image, ImageDraw, ImageFont
 
+from mmmaskformer.segments import Segment, SegmentMap
+
+from .colors import Color, ink_on
 from .legend import font
-from .segments import Segment, SegmentMap
 
 CELLS = 8  # a text is as many cells wide and as many high: how finely places are told apart
 LEAST_ROOM = 1.5  # cells from a text's middle to the edge of the segment; with less, the text would hide the segment
-OUTLINE = 1 / 8  # of the text's size
+MARGIN = 1 / 4  # around a text, of its size
 LINE = 1.2  # of the text's size
-WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text of one or two lines, the middle of its place and its size, all in pixels."""
+    """A text of one or two lines, the middle of its place and its size, all in pixels, and its segment's number."""
 
     text: str
+    segment: int
     width: float
     height: float
     x: float = 0.0
@@ -51,7 +53,7 @@ def place_labels(found: SegmentMap, classes: Sequence[str], zoom: int, text_size
     typeface = font(text_size, bold=True)
     placed: list[Label] = []
     # Small segments first: a large one has other places.
-    for segment in sorted(found.segments, key=lambda segment: segment.area):
+    for segment in sorted((s for s in found.segments if s.area), key=lambda segment: segment.area):
         choices = [
             place_label(label, segment, found.ids, zoom, placed) for label in wordings(segment, classes, typeface)
         ]
@@ -66,12 +68,12 @@ def wordings(segment: Segment, classes: Sequence[str], typeface: ImageFont.FreeT
     """What may be written on a segment: name and score in a row or, for narrow ones, below each other."""
     name = classes[segment.label] + (" (crowd)" if segment.is_crowd else "")
     texts = [name] if segment.score is None else [f"{name} {segment.score:.2f}", f"{name}\n{segment.score:.2f}"]
-    border = 2 * outline_width(typeface)
+    border = 2 * MARGIN * typeface.size
     labels = []
     for text in texts:
         lines = text.split("\n")
         width = max(typeface.getlength(line) for line in lines)
-        labels.append(Label(text, width + border, LINE * typeface.size * len(lines) + border))
+        labels.append(Label(text, segment.id, width + border, LINE * typeface.size * len(lines) + border))
     return labels
 
 
@@ -100,21 +102,17 @@ def place_label(
     # Of places with equal room, the one in the middle: its distance from there counts for less than half a cell.
     off_center = np.hypot((np.arange(columns) + 0.5) / columns - 0.5, (np.arange(rows)[:, None] + 0.5) / rows - 0.5)
     best = np.unravel_index(np.where(free, room - off_center / 2, -1).argmax(), room.shape)
-    there = Label(label.text, label.width, label.height, float(x[best[1]]), float(y[best[0], 0]))
+    there = replace(label, x=float(x[best[1]]), y=float(y[best[0], 0]))
     return float(room[best] * free[best]), there
 
 
-def outline_width(typeface: ImageFont.FreeTypeFont) -> int:
-    """Pixels of the dark line around letters."""
-    return max(1, round(typeface.size * OUTLINE))
-
-
-def draw_labels(picture: ndarray, labels: Sequence[Label], text_size: int) -> ndarray:
-    """Writes labels in white with a dark outline, which is legible on any photo.
+def draw_labels(picture: ndarray, labels: Sequence[Label], colors: Sequence[Color], text_size: int) -> ndarray:
+    """Writes labels in black or white on their segments' colors, which is legible on any photo.
 
     Args:
         picture: (H, W, 3) uint8, RGB.
         labels: what to write, and where.
+        colors: of the segments.
         text_size: height of letters in pixels.
 
     Returns:
@@ -124,16 +122,16 @@ def draw_labels(picture: ndarray, labels: Sequence[Label], text_size: int) -> nd
     canvas = Image.fromarray(picture)
     pen = ImageDraw.Draw(canvas)
     for label in labels:
+        color = tuple(colors[label.segment - 1])
+        corners = (
+            label.x - label.width / 2,
+            label.y - label.height / 2,
+            label.x + label.width / 2 - 1,
+            label.y + label.height / 2 - 1,
+        )
+        pen.rounded_rectangle(corners, radius=text_size / 4, fill=color)
         lines = label.text.split("\n")
         for number, line in enumerate(lines):
             y = label.y + LINE * text_size * (number - (len(lines) - 1) / 2)
-            pen.text(
-                (label.x, y),
-                line,
-                fill=WHITE,
-                font=typeface,
-                anchor="mm",
-                stroke_width=outline_width(typeface),
-                stroke_fill=BLACK,
-            )
+            pen.text((label.x, y), line, fill=ink_on(color), font=typeface, anchor="mm")
     return np.asarray(canvas)

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,8 @@ from tiny import CLASSES, make_dataset
 from torch import nn
 
 from mmmaskformer.apis import MaskFormerInferencer
-from mmmaskformer.apis.image_pipeline import inference_pipeline
-from mmmaskformer.apis.inferencer import num_classes
+from mmmaskformer.apis.images import list_images
+from mmmaskformer.apis.model_info import inference_pipeline, num_classes
 from mmmaskformer.errors import UserError
 from mmmaskformer.runs import load_config
 
@@ -266,3 +267,65 @@ def test_mmdets_own_maskformer_is_run_too() -> None:
 def test_a_model_without_a_head_that_is_known_is_refused() -> None:
     with pytest.raises(UserError, match="model Identity has neither a decode_head nor a panoptic_head"):
         num_classes(nn.Identity())
+
+
+def test_arrays_of_several_calls_have_different_names(inferencer: MaskFormerInferencer, tmp_path: Path) -> None:
+    array = np.zeros((40, 50, 3), np.uint8)
+    names = [inferencer(array).name for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _: inferencer([array] * 3, out_dir=tmp_path), range(2)))
+    names += [result.name for found in results for result in found]
+    assert len(set(names)) == 8
+    assert len(list(tmp_path.glob("*_labels.png"))) == 6
+
+
+def test_the_order_of_channels_is_that_of_the_call(inferencer: MaskFormerInferencer) -> None:
+    bgr = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    rgb = np.ascontiguousarray(bgr[..., ::-1])
+    expected = inferencer.prepare(list_images(bgr)[0])["inputs"]
+    for given in (rgb, torch.from_numpy(rgb).permute(2, 0, 1), rgb.astype(np.float64)):
+        result = inferencer(given, channel_order="rgb")
+        np.testing.assert_array_equal(result.image(), rgb)
+        np.testing.assert_array_equal(result.labels, inferencer(bgr).labels)
+    assert not torch.equal(inferencer.prepare(list_images(rgb)[0])["inputs"], expected)
+
+
+def test_what_is_in_memory_must_fit_the_model(inferencer: MaskFormerInferencer) -> None:
+    with pytest.raises(UserError, match=r"array_\d+ has 4 channels, the model takes 3"):
+        inferencer(np.zeros((40, 50, 4), np.uint8))
+    errors = []
+    results = inferencer(
+        [np.zeros((8, 8, 5), np.uint8), np.zeros((8, 8), np.uint8)], on_error=lambda *e: errors.append(e)
+    )
+    assert len(results) == len(errors) == 1
+
+
+def test_a_bar_can_be_drawn(inferencer: MaskFormerInferencer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(inferencer([np.zeros((8, 8, 3), np.uint8)] * 2, progress=True)) == 2
+    assert "segmenting: 100%" in capsys.readouterr().err
+
+
+def test_a_call_can_choose_outputs_and_threshold(detector: MaskFormerInferencer) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    before = dict(detector.model.panoptic_head.test_cfg)
+    alone = detector(image, outputs="instance", threshold=0.0)
+    assert alone.panoptic is None and alone.labels is None and len(alone.instances)
+    highest = float(alone.instances.scores.max())
+    assert len(detector(image, threshold=highest).instances) == (alone.instances.scores == highest).sum()
+    assert not len(detector(image, outputs=["instance"], threshold=highest + 0.01).instances)
+    assert not detector(image, threshold=1.0).panoptic.segments
+    assert detector.model.panoptic_head.test_cfg == before
+    assert detector(image).panoptic is not None
+    with pytest.raises(UserError, match="threshold=2 must lie between 0 and 1"):
+        detector(image, threshold=2)
+    with pytest.raises(UserError, match="'boxes' is no kind of output"):
+        detector(image, outputs="boxes")
+
+
+def test_a_semantic_model_has_label_maps_alone(inferencer: MaskFormerInferencer) -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert inferencer(image, outputs="semantic").labels is not None
+    with pytest.raises(UserError, match="panoptic output needs a model with a panoptic_head"):
+        inferencer(image, outputs=["panoptic"])
+    with pytest.raises(UserError, match="threshold: a semantic model has no segments"):
+        inferencer(image, threshold=0.5)

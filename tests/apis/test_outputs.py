@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmmaskformer.apis import choose_outputs, draw_predictions, write_predictions
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
 from mmmaskformer.errors import UserError
-from mmmaskformer.panoptic_png import read_panoptic_png
 from mmmaskformer.runs import load_config, sync_dataset_meta
 
 

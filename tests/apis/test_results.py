@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+from segment_maps import decoded, instances
 
 from mmmaskformer.apis.results import SegmentationResult
-from mmmaskformer.panoptic_png import read_panoptic_png
-from mmmaskformer.visualization import Instances, Outputs, predicted_segments
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
+from mmmaskformer.segments import ImageSegmentation, Instances, SegmentMap
 
 CLASSES = ["person", "grass"]
 PALETTE = [[220, 20, 60], [20, 200, 20]]
@@ -21,11 +22,11 @@ def result() -> SegmentationResult:
     encoded = np.full((8, 12), 1)
     encoded[2:6, 3:7] = 1000
     encoded[:, 10:] = 2
-    segments = predicted_segments(encoded, 2, dict(ids=[1000, 1], labels=[0, 1], scores=[0.98765432, 0.5]))
-    boxes = np.array([[3, 2, 7, 6], [3, 2, 7, 6]], np.float32)
-    instances = Instances(np.array([0, 0]), np.array([0.9, 0.1], np.float32), boxes, np.stack([encoded == 1000] * 2))
-    outputs = Outputs(segments.labels(void=255), segments, instances)
-    return SegmentationResult(outputs, CLASSES, PALETTE, IMAGE, "a")
+    segments = SegmentMap.from_values(encoded, [1000, 1], [0, 1], [True, False], [0.98765432, 0.5], void=2)
+    found = ImageSegmentation(
+        segments.label_map(void=255), segments, instances([encoded == 1000] * 2, (0.9, 0.1), labels=(0, 0))
+    )
+    return SegmentationResult(found, CLASSES, PALETTE, IMAGE, "a")
 
 
 def test_every_output_has_its_files(result: SegmentationResult, tmp_path: Path) -> None:
@@ -60,19 +61,20 @@ def test_all_instances_are_written_with_their_masks(result: SegmentationResult, 
 
 def test_an_image_without_anything_is_written_too(tmp_path: Path) -> None:
     nothing = Instances(np.zeros(0, int), np.zeros(0), np.zeros((0, 4)), np.zeros((0, 8, 12), bool))
-    outputs = Outputs(panoptic=predicted_segments(np.full((8, 12), 2), 2), instances=nothing)
-    SegmentationResult(outputs, CLASSES, PALETTE, IMAGE, "a").save(tmp_path)
+    found = ImageSegmentation(panoptic=decoded(np.full((8, 12), 2), 2), instances=nothing)
+    SegmentationResult(found, CLASSES, PALETTE, IMAGE, "a").save(tmp_path)
     assert json.loads((tmp_path / "a_panoptic.json").read_text())["segments_info"] == []
     assert json.loads((tmp_path / "a_instances.json").read_text())["instances"] == []
 
 
 def test_a_score_that_nobody_knows_is_null(tmp_path: Path) -> None:
-    outputs = Outputs(panoptic=predicted_segments(np.zeros((8, 12), int), 2))
-    SegmentationResult(outputs, CLASSES, PALETTE, IMAGE, "a").save(tmp_path, overlay=False)
+    found = ImageSegmentation(panoptic=decoded(np.zeros((8, 12), int), 2))
+    SegmentationResult(found, CLASSES, PALETTE, IMAGE, "a").save(tmp_path, overlay=False)
     assert json.loads((tmp_path / "a_panoptic.json").read_text())["segments_info"][0]["score"] is None
 
 
 def test_the_overlay_is_that_of_segments_where_there_are_any(result: SegmentationResult) -> None:
-    assert result.overlay().shape[1] == 1284
-    result.outputs = Outputs(labels=result.labels)
-    assert result.overlay().shape[1] == 384
+    overlay = result.overlay()
+    assert overlay.shape[1] == 1284
+    result.found = ImageSegmentation(labels=result.labels)
+    assert not np.array_equal(result.overlay(), overlay)

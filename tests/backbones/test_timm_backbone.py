@@ -93,7 +93,7 @@ def test_a_file_with_more_than_weights_is_refused_in_one_line(content, message, 
 
 
 def test_building_for_inference_needs_no_weights_file():
-    TimmBackbone("resnet18", pretrained="nowhere.pth")
+    assert TimmBackbone("resnet18", pretrained="nowhere.pth").channels
 
 
 def test_a_missing_weights_file_is_named():

@@ -105,7 +105,12 @@ def test_a_backbone_without_a_description_asks_for_the_config(panoptic: Checkpoi
 def test_a_model_with_masked_attention_and_pooled_names_is_ours_and_no_other_projects(head: str) -> None:
     make = tiny_models.head_config if head == "decode_head" else tiny_detectors.head_config
     # Widths that a config made from the weights assumes: 32 groups in the norms.
-    wide = make(**tiny_models.FAST, channels=32, pixel_decoder=dict(type="mmmaskformer.FPNPixelDecoder"))
+    wide = make(
+        **tiny_models.FAST,
+        channels=32,
+        pixel_decoder=dict(type="mmmaskformer.PositionedPixelDecoder"),
+        pilots=dict(type="mmmaskformer.MaskPilots"),
+    )
     parts = {head: MODELS.build(wide), "backbone": ResNet(18, base_channels=4, stem_channels=4, avg_down=True)}
     state = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
     options = ConversionOptions(num_heads=2, num_things=tiny_detectors.THINGS if head == "panoptic_head" else None)
@@ -114,6 +119,21 @@ def test_a_model_with_masked_attention_and_pooled_names_is_ours_and_no_other_pro
     built = found.config.model[head]
     assert built.transformer_decoder.type == "mmmaskformer.MaskedAttentionDecoder"
     assert built.class_head.type == "mmmaskformer.PooledClassHead"
+    assert built.pixel_decoder.type == "mmmaskformer.PositionedPixelDecoder"
+    assert built.pilots.type == "mmmaskformer.MaskPilots"
     for target in ("hf", "detectron2"):
         with pytest.raises(UserError, match=f"--to {target}: the model has masked attention .*query_feat"):
             to_theirs(found, target)
+
+
+def test_a_pixel_decoder_that_adds_places_cannot_be_written_for_other_projects() -> None:
+    config = tiny_models.head_config(
+        channels=32,
+        pixel_decoder=dict(type="mmmaskformer.PositionedPixelDecoder"),
+        transformer_decoder=dict(num_layers=1, num_heads=2, feedforward_channels=8),
+    )
+    parts = dict(decode_head=MODELS.build(config), backbone=ResNet(18, base_channels=4, stem_channels=4, avg_down=True))
+    state = {f"{name}.{key}": value for name, part in parts.items() for key, value in part.state_dict().items()}
+    found = to_ours(Checkpoint(Path("places.pth"), state), ConversionOptions(num_heads=2))
+    with pytest.raises(UserError, match="--to hf: the model has a pixel decoder that adds places .*position_convs"):
+        to_theirs(found, "hf")

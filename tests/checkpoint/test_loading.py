@@ -157,3 +157,11 @@ def test_the_onedl_fork_neither_changes_the_safe_globals_nor_falls_back_to_runni
     with pytest.raises(UserError, match=r"x\.pth is refused: it asks for .*open"):
         CheckpointLoader.load_checkpoint(str(path), "cpu")
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://no-such-host.invalid"])
+def test_without_a_network_the_error_says_where_to_put_the_file(address: str, tmp_path: Path) -> None:
+    expected = rf"weights {address}/r50\.pth cannot be fetched \(.+\): put the file at {tmp_path}/r50\.pth, or name it"
+    with pytest.raises(UserError, match=expected):
+        mmengine_checkpoint.load_url(f"{address}/r50.pth", model_dir=str(tmp_path), progress=False)
+    assert not list(tmp_path.iterdir())

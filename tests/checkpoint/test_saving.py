@@ -36,6 +36,7 @@ def test_an_earlier_result_may_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "out.py").write_text(f"{HEADER}out.pth")
     check_destination(tmp_path / "out.pth", tmp_path / "source.pth", "mmmaskformer")
     check_destination(tmp_path / "source", tmp_path / "source", "hf")
+    assert {path.name for path in tmp_path.iterdir()} == {"out.pth", "out.py"}
 
 
 def test_the_config_is_written_as_literals_and_kept_in_the_weights_too(tmp_path: Path) -> None:

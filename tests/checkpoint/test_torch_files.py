@@ -333,3 +333,32 @@ def test_an_older_file_must_list_the_storages_that_its_tensors_have(tmp_path: Pa
         path.write_bytes(start + end)
         with pytest.raises(UserError, match=message):
             load_torch(path)
+
+
+def test_a_changed_byte_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    path = saved(tmp_path, dict(weights=torch.arange(40.0), meta=dict(iter=3, names=["a", "b"])))
+    whole = path.read_bytes()
+    found = 0
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            content = load_torch(path)
+        except UserError:
+            found += 1
+        else:
+            assert content["weights"].equal(torch.arange(40.0)) and content["meta"] == dict(iter=3, names=["a", "b"])
+    assert found > 20
+    place = whole.index(torch.arange(40.0).numpy().tobytes())
+    path.write_bytes(whole[:place] + b"\1" + whole[place + 1 :])
+    with pytest.raises(UserError, match=r"is damaged: its member '?model/data/0'? is not what was saved; use another"):
+        load_torch(path)
+
+
+def test_an_archive_without_sums_is_read(tmp_path: Path) -> None:
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = saved(tmp_path, TENSORS["whole"])
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert load_torch(path).equal(TENSORS["whole"])

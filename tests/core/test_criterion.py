@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.registry import DefaultScope
 from predictions import CLASSES, LAYERS, leaves, predictions, targets
 
 from mmmaskformer.core import ClassificationLoss, MaskCriterion, MaskLoss
@@ -103,6 +104,32 @@ def test_assigner_and_losses_can_be_swapped_by_config():
     assert {"loss_mean", "loss_dice"} < set(losses) and "loss_mask" not in losses
     (gradient,) = torch.autograd.grad(losses["loss_mean"], predicted.pixel_embeds)
     assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"ClassCost": 1, "FocalCost": 20, "DiceCost": 1}),
+        (
+            dict(mask_losses=[dict(type="FocalLoss", loss_weight=7, alpha=0.5, gamma=1), dict(type="DiceLoss", eps=2)]),
+            {"ClassCost": 1, "FocalCost": (7, 0.5, 1), "DiceCost": (1, 2)},
+        ),
+        (dict(class_loss=dict(loss_weight=2)), {"ClassCost": 1, "FocalCost": 20, "DiceCost": 1}),
+        (dict(mask_losses=[dict(type="DiceLoss", loss_weight=5)]), {"ClassCost": 1, "DiceCost": 5}),
+        (
+            dict(assigner=dict(type="HungarianAssigner", costs=[dict(type="ClassCost"), dict(type="FocalCost")])),
+            {"ClassCost": 1, "FocalCost": 20},
+        ),
+    ],
+)
+def test_costs_of_the_matching_have_the_weights_of_the_mask_losses_unless_they_are_given(options, expected):
+    with DefaultScope.overwrite_default_scope("mmmaskformer"):
+        assigner = MaskCriterion(CLASSES, **options).assigner
+    found = {type(cost).__name__: tuple(vars(cost).values()) for cost in assigner.class_costs + assigner.mask_costs}
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        values = values if isinstance(values, tuple) else (values,)
+        assert found[name][: len(values)] == values, name
 
 
 def overfull() -> tuple[MaskPredictions, SegmentTargets]:

@@ -35,7 +35,7 @@ def panoptic(predicted: MaskPredictions, **options) -> PanopticSegments:
 
 def test_things_of_one_class_stay_apart():
     found = panoptic(drawn([LEFT, RIGHT], [1, 1]))
-    assert found.index_map[0].tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.ids[0].tolist() == [1, 1, 1, 2, 2, 2]
     assert found.labels.tolist() == [1, 1]
     torch.testing.assert_close(found.scores, torch.tensor([0.95, 0.95]))
 
@@ -44,7 +44,7 @@ def test_stuff_of_one_class_is_merged_and_keeps_the_best_score():
     predicted = drawn([LEFT, RIGHT], [2, 2])
     predicted.class_logits[0, 0, 1, 2] += 2
     found = panoptic(predicted)
-    assert found.index_map.unique().tolist() == [0]
+    assert found.ids.unique().tolist() == [1]
     assert found.labels.tolist() == [2]
     assert found.scores == predicted.class_logits[0, 0, 1].softmax(-1).max()
 
@@ -63,22 +63,22 @@ def test_a_query_mostly_hidden_by_others_is_dropped_and_its_pixels_are_void():
     # The hidden query still wins the pixel that the others leave it.
     gap = ["##....", "###...", "###...", "###..."]
     found = panoptic(drawn([gap, RIGHT, ALL], [1, 1, 3]))
-    assert found.index_map[0].tolist() == [0, 0, -1, 1, 1, 1]
+    assert found.ids[0].tolist() == [1, 1, 0, 2, 2, 2]
     assert len(panoptic(drawn([shown, ALL], [1, 3]), overlap=0.5)) == 2
 
 
 def test_an_only_segment_takes_every_pixel_unless_uncertain_ones_are_dropped():
     predicted = drawn([LEFT], [0])
-    assert panoptic(predicted).index_map.unique().tolist() == [0]
-    assert panoptic(predicted, drop_uncertain_pixels=True).index_map[0].tolist() == [0, 0, 0, -1, -1, -1]
+    assert panoptic(predicted).ids.unique().tolist() == [1]
+    assert panoptic(predicted, drop_uncertain_pixels=True).ids[0].tolist() == [1, 1, 1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", [panoptic_segments, detr_segments])
 @pytest.mark.parametrize("predicted", [drawn([LEFT, RIGHT], [NOTHING] * 2), drawn([LEFT, RIGHT], [0, 3], 0.6)])
 def test_without_a_confident_query_all_is_void(kind, predicted):
     found = kind(predicted, 0, PLAIN, THINGS)
-    assert found.index_map.shape == SIZE
-    assert found.index_map.unique().tolist() == [-1]
+    assert found.ids.shape == SIZE
+    assert found.ids.unique().tolist() == [0]
     assert len(found) == len(found.scores) == 0
 
 
@@ -98,9 +98,9 @@ def test_tiles_of_any_height_give_the_same_segments(rows, geometry, monkeypatch)
     monkeypatch.setattr(tiles, "rows_per_tile", lambda *args: rows)
     tiled = panoptic_segments(predicted, 1, geometry, **options)
     assert len(whole) > 1
-    assert torch.equal(whole.index_map, tiled.index_map)
+    assert torch.equal(whole.ids, tiled.ids)
     assert whole.labels.tolist() == tiled.labels.tolist()
-    assert torch.equal(whole_detr.index_map, detr_segments(predicted, 1, geometry, 3, 0.2).index_map)
+    assert torch.equal(whole_detr.ids, detr_segments(predicted, 1, geometry, 3, 0.2).ids)
 
 
 def test_detr_gives_the_pixels_of_tiny_segments_to_the_others():
@@ -108,10 +108,10 @@ def test_detr_gives_the_pixels_of_tiny_segments_to_the_others():
     large = ["##....", "##...#", "......", "......"]
     rest = ["..++++", "..++++", "++++++", "++++++"]
     found = detr_segments(drawn([tiny, rest], [0, 3]), 0, PLAIN, THINGS)
-    assert found.labels.tolist() == [3] and found.index_map.unique().tolist() == [0]
+    assert found.labels.tolist() == [3] and found.ids.unique().tolist() == [1]
     found = detr_segments(drawn([large, rest], [0, 3]), 0, PLAIN, THINGS)
     assert found.labels.tolist() == [0, 3]
-    assert int((found.index_map == 0).sum()) >= 5
+    assert int((found.ids == 1).sum()) >= 5
 
 
 def test_detr_measures_stuff_after_merging_it():

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmmaskformer.core import FPNPixelDecoder, TransformerEncoderPixelDecoder
+from mmmaskformer.core import FPNPixelDecoder, PositionedPixelDecoder, TransformerEncoderPixelDecoder
+from mmmaskformer.core.pixel_decoder import waves
 
 
 def test_embeddings_have_the_finest_size_and_memory_is_the_coarsest_stage():
@@ -38,6 +39,39 @@ def test_gradients_equal_those_of_the_sum_written_without_in_place_work():
 def test_sizes_that_cannot_be_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         FPNPixelDecoder(**arguments)
+
+
+def test_pixels_that_look_the_same_differ_by_their_places():
+    torch.manual_seed(0)
+    # Equal everywhere, and far enough from the borders that no convolution sees its padding.
+    features = [torch.ones(1, channels, size, size) for channels, size in ((4, 32), (8, 16))]
+    spread = {}
+    for kind in (FPNPixelDecoder, PositionedPixelDecoder):
+        decoder = kind([4, 8], channels=8, mask_dim=6, norm_groups=4)
+        decoder.init_weights()
+        found = decoder(features)
+        inner = found.pixels.dense()[..., 8:-8, 8:-8]
+        spread[kind] = (inner - inner[..., :1, :1]).abs().max().item()
+        assert [tuple(scale.shape) for scale in found.maps] == [(1, 8, 16, 16)]
+    assert spread[FPNPixelDecoder] < 1e-4
+    assert spread[PositionedPixelDecoder] > 0.1
+
+
+def test_places_are_the_same_in_maps_of_all_strides_and_batches():
+    cycles = [0.25, 1.0, 2.0]
+    large, small = (waves(torch.zeros(3, 5, *size), cycles) for size in ((9, 15), (3, 5)))
+    assert small.shape == (1, 12, 3, 5)
+    # The middle of every third pixel is the middle of the small map's pixel.
+    torch.testing.assert_close(large[..., 1::3, 1::3], small)
+    half = torch.pi * torch.tensor(cycles)
+    torch.testing.assert_close(small[0, :3, 1, 0], half.sin())
+    torch.testing.assert_close(small[0, -3:, 0, 2], half.cos())
+
+
+@pytest.mark.parametrize("cycles", [[1.0], [2.0, 1.0], [1.0, 1.0], [0.0, 1.0], []])
+def test_waves_that_cannot_be_are_refused(cycles):
+    with pytest.raises(ValueError, match=r"cycles=\["):
+        PositionedPixelDecoder([4, 8], channels=8, mask_dim=6, norm_groups=4, cycles=cycles)
 
 
 def encoder_decoder(**changes) -> TransformerEncoderPixelDecoder:

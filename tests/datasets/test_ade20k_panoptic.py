@@ -10,10 +10,10 @@ from mmengine.registry import init_default_scope
 from mmseg.datasets import ADE20KDataset
 from PIL import Image
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.datasets import CheckedADE20KPanopticDataset
 from mmmaskformer.errors import UserError
 from mmmaskformer.labels import ADE20K_THINGS_FIRST
-from mmmaskformer.panoptic_png import write_panoptic_png
 
 CLASSES = ADE20KPanopticDataset.METAINFO["classes"]
 # mmdet and mmseg name these nine differently.

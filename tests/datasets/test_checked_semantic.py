@@ -59,7 +59,7 @@ def test_a_label_that_is_no_class_is_reported_with_value_and_file(folder, pipeli
 
 def test_the_ignore_index_is_no_wrong_label(folder):
     Image.fromarray(np.full((20, 30), 7, np.uint8)).save(folder / "labels" / "b.png")
-    build(folder, ignore_index=7)[1]
+    assert build(folder, ignore_index=7)[1]["data_samples"].gt_sem_seg.data.eq(7).all()
 
 
 @pytest.mark.parametrize("name", ["images/b.jpg", "labels/b.png"])

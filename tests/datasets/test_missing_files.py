@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmmaskformer.datasets.missing_files import is_remote, missing_files, require_folder
+from mmmaskformer.datasets.missing_files import missing_files, require_folder
 from mmmaskformer.errors import UserError
 
 
@@ -17,10 +17,3 @@ def test_a_missing_folder_is_refused_with_the_owner_and_the_hint(tmp_path):
     require_folder("Owner", tmp_path)
     with pytest.raises(UserError, match=r"Owner: folder .*/no does not exist; draw it"):
         require_folder("Owner", tmp_path / "no", "; draw it")
-
-
-@pytest.mark.parametrize(
-    "backend_args, remote", [(None, False), ({"backend": "local"}, False), ({"backend": "petrel"}, True)]
-)
-def test_a_backend_other_than_the_local_disk_is_remote(backend_args, remote):
-    assert is_remote(backend_args) is remote

@@ -8,8 +8,8 @@ from panoptic_files import CAR, CATEGORIES, CROWD, OTHER_PERSON, PERSON, scene, 
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
+from mmmaskformer.coco.panoptic_json import read_panoptic_json
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
-from mmmaskformer.datasets.panoptic_json import read_panoptic_json
 from mmmaskformer.errors import UserError
 
 
@@ -56,6 +56,6 @@ def test_pennfudans_pedestrians_are_all_there(shared_data):
 def test_a_png_that_disagrees_with_the_json_is_named(folder):
     (folder / "panoptic/3.png").write_bytes((folder / "panoptic/8.png").read_bytes())
     panoptic = read_panoptic_json(str(folder / "panoptic.json"))
-    panoptic["annotations"][0]["segments_info"].pop(0)
-    with pytest.raises(UserError, match=r"3\.png and its json disagree: id 70000"):
+    panoptic.annotations[0].segments_info.pop(0)
+    with pytest.raises(UserError, match=r"3\.png: the map has the ids 70000, which"):
         instances_of_panoptic(panoptic, str(folder / "panoptic"), "panoptic.json")

@@ -10,10 +10,10 @@ from mmdet.datasets.transforms import LoadPanopticAnnotations as MMDetLoadPanopt
 from mmengine.registry import init_default_scope
 from panoptic_files import CAR, CROWD, META, PERSON, SIZE, SKY, scene, write_dataset
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.datasets import CheckedPanopticDataset, LoadPanopticAnnotations, PennFudanDataset
 from mmmaskformer.datasets.shapes import ShapesPanopticDataset
 from mmmaskformer.errors import UserError
-from mmmaskformer.panoptic_png import write_panoptic_png
 
 PREFIX = dict(img="images", seg="panoptic")
 

@@ -7,11 +7,11 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from tiny_detectors import QUERIES, STUFF, THINGS, build_detector, head_config, images, samples
-from tiny_models import BACKBONE, FAST, build_segmentor
+from tiny_models import BACKBONE, FAST, PLACED, build_segmentor
 from tiny_models import head_config as semantic_head
 
 from mmmaskformer.core.panoptic import PanopticSegments
-from mmmaskformer.det.head import panoptic_ids
+from mmmaskformer.det.panoptic_code import segment_codes
 
 SIZES = [(64, 80), (48, 96)]
 ALL = dict(panoptic_on=True, instance_on=True, semantic_on=True, object_mask_thr=0.2, iou_thr=0.1, max_per_image=12)
@@ -62,7 +62,7 @@ def test_detrs_postprocessing_gives_every_pixel_away():
 
 def test_ids_are_mmdets_code_with_things_counted_from_one():
     segments = PanopticSegments(torch.zeros(1, 1), torch.tensor([2, 4, 0, 2, 3]), torch.ones(5))
-    assert panoptic_ids(segments, 3).tolist() == [1002, 4, 2000, 3002, 3]
+    assert segment_codes(segments.labels, 3).tolist() == [1002, 4, 2000, 3002, 3]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_instance_model_takes_a_data_set_that_does_not_speak_of_things():
 
 
 @pytest.mark.parametrize("truth", ["panoptic", "instance", "semantic"])
-@pytest.mark.parametrize("parts", [{}, FAST], ids=["paper", "fast"])
+@pytest.mark.parametrize("parts", [{}, FAST, PLACED], ids=["paper", "fast", "placed"])
 def test_the_same_model_trains_from_every_kind_of_ground_truth(truth, parts):
     model = build_detector(head_config(**parts)).train()
     batch = samples(SIZES, truth=truth)

@@ -12,7 +12,7 @@ from mmseg.datasets import BaseSegDataset
 from torch.utils.data import Subset
 
 from mmmaskformer.engine import OutputNames, innermost_datasets
-from mmmaskformer.engine.output_names import color_type, distinct_names
+from mmmaskformer.engine.output_names import distinct_names, image_loader
 
 
 def make_dataset(folder: Path, *images: str, **arguments: object) -> BaseSegDataset:
@@ -43,8 +43,8 @@ def test_data_sets_are_found_inside_wrappers(tmp_path: Path) -> None:
 def test_how_images_are_decoded_is_asked_of_the_innermost_pipeline(tmp_path: Path) -> None:
     loading = dict(type="LoadImageFromFile", color_type="color_ignore_orientation")
     dataset = make_dataset(tmp_path, "a.png", pipeline=[loading, dict(type="PackSegInputs")])
-    assert color_type(RepeatDataset(dataset, 2)) == "color_ignore_orientation"
-    assert color_type([]) == "color"
+    assert image_loader(RepeatDataset(dataset, 2)).color_type == "color_ignore_orientation"
+    assert image_loader([]) is None
 
 
 def test_names_are_paths_below_the_image_folder(tmp_path: Path) -> None:

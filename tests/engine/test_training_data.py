@@ -56,6 +56,8 @@ def test_samples_without_ground_truth_are_refused(sample: dict) -> None:
 def test_samples_with_ground_truth_and_those_that_do_not_tell_pass(samples: list[dict]) -> None:
     check_instances(Listed(*samples))
     check_instances(Wrapper(datasets=[Listed({"instances": []}), Listed(*samples)]))
+    with pytest.raises(UserError, match="no instance"):
+        check_instances(Wrapper(datasets=[Listed({"instances": []})]))
 
 
 def test_only_a_data_set_that_has_a_length_can_be_empty() -> None:

@@ -9,8 +9,8 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import BaseDataElement, InstanceData
 from panoptic_files import CAR, META, OTHER_PERSON, PERSON, SIZE, scene, write_dataset
 
+from mmmaskformer.coco.panoptic_json import read_panoptic_json
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
-from mmmaskformer.datasets.panoptic_json import read_panoptic_json
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation import PanopticInstanceMetric
 

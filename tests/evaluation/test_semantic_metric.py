@@ -11,8 +11,8 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from panoptic_scenes import panopticapi_counts
 
+from mmmaskformer.coco.panoptic_png import write_panoptic_png
 from mmmaskformer.errors import UserError
-from mmmaskformer.panoptic_png import write_panoptic_png
 
 
 def label_maps(num_classes: int, images: int = 4, void: int = 255) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -1,12 +1,14 @@
 """Predictions are compared by class, region and score, whatever the number or place of a segment."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.export.comparison import Difference, compare_instances, compare_labels, compare_segments
 from mmmaskformer.export.verification import check_differences
-from mmmaskformer.visualization import Instances, Segment, SegmentMap
+from mmmaskformer.segments import Instances, SegmentMap
 
 NAMES = ["cat", "dog", "sky", "sea", "sand"]
 SIZE = (20, 30)
@@ -14,12 +16,11 @@ SIZE = (20, 30)
 
 def segment_map(*segments: tuple[int, slice, float], things: int = 2) -> SegmentMap:
     """A map of rows: class, rows and score of each segment."""
-    ids, listed = np.zeros(SIZE, np.int32), []
-    for number, (label, rows, score) in enumerate(segments, 1):
+    ids = np.zeros(SIZE, np.int32)
+    for number, (_, rows, _) in enumerate(segments, 1):
         ids[rows] = number
-        area = int((ids == number).sum())
-        listed.append(Segment(number, label, label < things, area, (0, rows.start, SIZE[1], rows.stop), score))
-    return SegmentMap(ids, listed)
+    labels, _, scores = map(np.array, zip(*segments))
+    return SegmentMap(ids, labels, labels < things, scores)
 
 
 TOP, MIDDLE, BOTTOM = slice(0, 5), slice(5, 15), slice(15, 19)
@@ -59,7 +60,7 @@ def test_pixels_that_are_void_in_one_map_differ() -> None:
 def test_the_class_of_a_segment_of_few_pixels_counts_as_much() -> None:
     ids = np.zeros((400, 400), np.int32)
     ids[:3, :4] = 1
-    ours, theirs = (SegmentMap(ids, [Segment(1, label, True, 12, (0, 0, 4, 3), 0.9)]) for label in (0, 1))
+    ours, theirs = (SegmentMap(ids, np.array([label]), np.array([True])) for label in (0, 1))
     found = compare_segments(ours, theirs, NAMES)
     assert found.share < 1e-4 and found.relabeled == 1
     with pytest.raises(UserError, match="gives another class to 1 of PyTorch's segments .*'dog'.* in place of .*'cat'"):
@@ -144,7 +145,7 @@ def test_an_instance_at_the_border_of_sure_may_be_on_either_side() -> None:
 
 def test_maps_of_another_size_differ_everywhere() -> None:
     assert compare_labels(np.zeros((4, 5)), np.zeros((5, 4)), NAMES).share == 1
-    flipped = SegmentMap(SCENE.ids.T, SCENE.segments)
+    flipped = replace(SCENE, ids=SCENE.ids.T)
     assert compare_segments(SCENE, flipped, NAMES).share == 1
 
 

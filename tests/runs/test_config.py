@@ -1,5 +1,6 @@
 """A config is read with clear errors, and its parts are made to agree."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,35 @@ def test_a_config_whose_name_is_like_no_other_has_no_close_names(tmp_path: Path)
         load_config(tmp_path / "fcn_tiny")
 
 
-@pytest.mark.parametrize("text", ["model = dict(", "_base_ = 'nowhere.py'"], ids=["syntax", "base"])
-def test_a_config_that_cannot_be_read_is_named(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "broken.py"
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.py", "model = dict(", "was never closed"),
+        ("a.py", "_base_ = 'nowhere.py'", "nowhere.py"),
+        ("a.py", "_base_ = './a.py'", "it inherits from itself: follow its _base_"),
+        ("a.py", "_base_ = 5", "TypeError"),
+        ("a.py", "_base_ = 'nopackage::x.py'", "specify the package name"),
+        ("a.py", "x = 1\ny = x / 0", "ZeroDivisionError in line 2: division by zero"),
+        ("a.py", "x = undefined", "NameError in line 1: name 'undefined' is not defined"),
+        ("a.py", "raise SystemExit(3)", "SystemExit"),
+        ("a.py", "custom_imports = dict(imports=['nothere'], allow_failed_imports=False)", "nothere"),
+        ("a.py", "model = {{_base_.model}}", "KeyError: 'model'"),
+        ("a.json", '{"model": ', "JSONDecodeError: Expecting value"),
+        ("a.yaml", "model: [1", "ParserError: while parsing"),
+        ("a.txt", "model", "Only py/yml/yaml/json"),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_one_line(tmp_path: Path, name: str, text: str, message: str) -> None:
+    path = tmp_path / name
     path.write_text(text)
-    with pytest.raises(UserError, match=r"broken\.py cannot be read"):
+    with pytest.raises(UserError, match=rf"{re.escape(str(path))} cannot be read: .*{re.escape(message)}") as error:
         load_config(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_no_config(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder: name a file in it"):
+        load_config(tmp_path)
 
 
 def test_the_class_count_follows_a_custom_data_sets_class_names() -> None:
@@ -124,8 +148,9 @@ def test_a_model_whose_classes_do_not_follow_the_data_is_left_alone(model: dict)
 
 
 def test_a_data_set_that_is_not_used_does_not_matter() -> None:
-    cfg = make(custom("road", "sky"), {"num_classes": 2}, val_dataloader={"dataset": CITIES})
+    cfg = make(custom("road", "sky"), {}, val_dataloader={"dataset": CITIES})
     sync_dataset_meta(cfg, ["train_dataloader"])
+    assert cfg.model.decode_head.num_classes == 2
 
 
 def test_without_training_data_the_test_data_set_decides() -> None:

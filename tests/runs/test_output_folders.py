@@ -77,6 +77,8 @@ def test_results_stay_out_of_the_data(out: str) -> None:
 def test_other_folders_are_taken(folders: dict) -> None:
     check_output_folders(config(SEMANTIC, PANOPTIC), folders)
     check_output_folders(Config({}), folders)
+    with pytest.raises(UserError, match="in the test data|two folders"):
+        check_output_folders(config(SEMANTIC, PANOPTIC), {**folders, "--show-dir": "coco"})
 
 
 def test_a_file_is_no_folder() -> None:
@@ -100,3 +102,9 @@ def test_a_result_is_not_written_over_what_is_read() -> None:
     check_is_no_input("out/a.pth", "--out", ["file", "out/b.pth"])
     with pytest.raises(UserError, match=r"^--out out/\.\./file is the file file that is read: give the result another"):
         check_is_no_input("out/../file", "--out", ["file"])
+
+
+def test_the_name_of_a_file_is_no_folder(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"--out results\.pkl has the name of a file, but a folder is written"):
+        check_is_no_file("results.pkl", "--out")
+    check_is_no_file("results.v1", "--out")

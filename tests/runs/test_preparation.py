@@ -1,7 +1,6 @@
 """What a run needs on this machine is set in the config."""
 
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from peer_heads import peer_config
 from tiny_models import BACKBONE, CHANNELS, CLASSES, head_config
 
 from mmmaskformer.errors import UserError
-from mmmaskformer.runs import preparation, prepare_for_device, resume_from, use_amp, use_tta
+from mmmaskformer.runs import preparation, prepare_for_device, use_amp, use_tta
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 
@@ -29,25 +28,6 @@ def test_amp_on_the_cpu_is_bf16_autocast() -> None:
 def test_amp_does_not_replace_an_optimizer_wrapper_it_does_not_know() -> None:
     with pytest.raises(UserError, match="ApexOptimWrapper"):
         use_amp(Config({"optim_wrapper": {"type": "ApexOptimWrapper"}}))
-
-
-def test_resuming_without_a_checkpoint_starts_afresh_from_what_the_config_says(tmp_path: Path) -> None:
-    cfg = Config({"work_dir": str(tmp_path), "resume": False, "load_from": "start.pth"})
-    resume_from(cfg, "auto")
-    assert (cfg.resume, cfg.load_from) == (False, "start.pth")
-
-
-def test_resuming_takes_the_last_checkpoint_of_the_work_folder(tmp_path: Path) -> None:
-    (tmp_path / "iter_2.pth").touch()
-    (tmp_path / "last_checkpoint").write_text(str(tmp_path / "iter_2.pth"))
-    cfg = Config({"work_dir": str(tmp_path)})
-    resume_from(cfg, "auto")
-    assert (cfg.resume, cfg.load_from) == (True, str(tmp_path / "iter_2.pth"))
-
-
-def test_resuming_from_a_checkpoint_that_is_gone_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"--resume .*iter_2\.pth does not exist"):
-        resume_from(Config({"work_dir": str(tmp_path)}), str(tmp_path / "iter_2.pth"))
 
 
 def test_tta_without_a_pipeline_for_it_is_an_error() -> None:

@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 from tiny_models import (
     CLASSES,
     FAST,
+    PLACED,
     SEGMENTORS,
     build_head,
     build_segmentor,
@@ -26,7 +27,15 @@ METAS = [dict(img_shape=(64, 64), pad_shape=(64, 64), ori_shape=(64, 64))] * 2
 
 
 @pytest.mark.parametrize("kind", SEGMENTORS)
-@pytest.mark.parametrize(("parts", "prefixes"), [({}, ("", "d0.")), (FAST, ("", "d0.", "d1."))], ids=["paper", "fast"])
+@pytest.mark.parametrize(
+    ("parts", "prefixes"),
+    [
+        ({}, ("", "d0.")),
+        (FAST, ("", "d0.", "d1.")),
+        (PLACED, ("", "d0.", "d1.", "pilot.", "pilot.d0.")),
+    ],
+    ids=["paper", "fast", "placed"],
+)
 def test_a_training_step_in_either_segmentor_gives_three_losses_per_prediction_and_changes_the_head(
     kind: str, parts: dict, prefixes: tuple[str, ...]
 ) -> None:

@@ -19,7 +19,7 @@ def images(height: int, width: int, batch: int = 1) -> torch.Tensor:
     return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(4))
 
 
-def test_samples(size: tuple[int, int], padding: tuple[int, int, int, int], original: tuple[int, int], batch: int):
+def samples_of(size: tuple[int, int], padding: tuple[int, int, int, int], original: tuple[int, int], batch: int):
     """Test samples as the data preprocessor leaves them; padding is left, right, top, bottom."""
     left, right, top, bottom = padding
     meta = dict(
@@ -29,9 +29,6 @@ def test_samples(size: tuple[int, int], padding: tuple[int, int, int, int], orig
         img_padding_size=padding,
     )
     return [SegDataSample(metainfo=dict(meta)) for _ in range(batch)]
-
-
-test_samples.__test__ = False
 
 
 @pytest.mark.parametrize(
@@ -52,8 +49,8 @@ test_samples.__test__ = False
 def test_streamed_labels_are_the_argmax_of_the_stock_scores(size: tuple, padding: tuple, original: tuple) -> None:
     model = build_segmentor()
     with torch.no_grad():
-        streamed = model.predict(images(*size, batch=2), test_samples(size, padding, original, 2))
-        stock = EncoderDecoder.predict(model, images(*size, batch=2), test_samples(size, padding, original, 2))
+        streamed = model.predict(images(*size, batch=2), samples_of(size, padding, original, 2))
+        stock = EncoderDecoder.predict(model, images(*size, batch=2), samples_of(size, padding, original, 2))
     for ours, theirs in zip(streamed, stock):
         labels, scores = ours.pred_sem_seg.data, theirs.seg_logits.data
         assert tuple(labels.shape) == (1, *original)
@@ -97,7 +94,7 @@ def test_sliding_windows_are_averaged_for_images_of_any_size(size: tuple[int, in
                 classes = predictions.class_logits[-1].softmax(-1)[..., :-1]
                 total[..., top:bottom, left:right] += torch.einsum("bqk,bqhw->bkhw", classes, masks.sigmoid())
                 count[top:bottom, left:right] += 1
-        predicted = model.predict(pixels, test_samples(size, (0, 0, 0, 0), size, batch))
+        predicted = model.predict(pixels, samples_of(size, (0, 0, 0, 0), size, batch))
     for index, sample in enumerate(predicted):
         assert torch.allclose(sample.seg_logits.data, total[index] / count, atol=1e-6)
         assert torch.equal(sample.pred_sem_seg.data[0], sample.seg_logits.data.argmax(0))
@@ -109,7 +106,7 @@ def test_the_stock_segmentors_sliding_window_gives_the_same_with_our_head(size: 
     ours, stock = (build_segmentor(kind, test_cfg=test_cfg) for kind in SEGMENTORS)
     with torch.no_grad():
         scores = [
-            model.predict(images(*size), test_samples(size, (0, 0, 0, 0), size, 1))[0].seg_logits.data
+            model.predict(images(*size), samples_of(size, (0, 0, 0, 0), size, 1))[0].seg_logits.data
             for model in (ours, stock)
         ]
     assert torch.allclose(*scores, atol=1e-6)
@@ -203,7 +200,7 @@ def test_behind_a_neck_results_are_of_the_images_size(model: dict, kind: str) ->
     assert tuple(scores.shape) == (1, CLASSES, *size)
     with torch.no_grad():
         for segmentor in (whole, windows):
-            (sample,) = segmentor.predict(images(*size), test_samples(size, (0, 32, 0, 32), (32, 64), 1))
+            (sample,) = segmentor.predict(images(*size), samples_of(size, (0, 32, 0, 32), (32, 64), 1))
             assert torch.equal(sample.seg_logits.data, scores[0, :, :32, :64])
     losses = whole.train().loss(images(64, 64, batch=2), samples(label_maps()))
     assert all(torch.isfinite(loss) for loss in losses.values())
@@ -216,7 +213,7 @@ def test_behind_a_neck_padding_is_masked_where_it_is(model: dict) -> None:
     segmentor = build_segmentor(head=head, **model)
     seen = []
     segmentor.decode_head.positional_encoding.register_forward_pre_hook(lambda module, args: seen.append(args[1]))
-    metas = test_samples((64, 96), (0, 32, 0, 32), (32, 64), 1)
+    metas = samples_of((64, 96), (0, 32, 0, 32), (32, 64), 1)
     segmentor.predict(images(64, 96), metas)
     segmentor.loss(images(64, 96), samples(label_maps(64, 96, batch=1), img_shape=(32, 64)))
     rows, columns = seen[0].shape[-2:]
@@ -244,4 +241,4 @@ def test_mmsegs_own_heads_are_built_as_they_are() -> None:
 def test_mmsegs_segmentor_with_wrong_strides_is_refused(strides: tuple[int, ...]) -> None:
     model = build_segmentor("mmseg.EncoderDecoder", head=head_config(strides=strides))
     with pytest.raises(UserError, match=r"16x24 at stride \d+ .* but the input is 64x96: set decode_head.strides"):
-        model.predict(images(64, 96), test_samples((64, 96), (0, 0, 0, 0), (64, 96), 1))
+        model.predict(images(64, 96), samples_of((64, 96), (0, 0, 0, 0), (64, 96), 1))

@@ -5,22 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from segment_maps import decoded
 
-from mmmaskformer.panoptic_png import read_panoptic_png
-from mmmaskformer.visualization import SegmentMap, predicted_segments, true_segments
+from mmmaskformer.coco.panoptic_png import read_panoptic_png
+from mmmaskformer.det.panoptic_code import true_segments
 from mmmaskformer.visualization.text_labels import Label, draw_labels, place_labels
 
 CLASSES = ("person", "grass", "sky")
 
 
-def segments(encoded: np.ndarray, score: float = 0.97) -> SegmentMap:
-    values = [value for value in np.unique(encoded) if value != len(CLASSES)]
-    labels = [value % 1000 for value in values]
-    return predicted_segments(encoded, len(CLASSES), dict(ids=values, labels=labels, scores=[score] * len(values)))
-
-
 def place(encoded: np.ndarray, zoom: int = 1, text_size: int = 14) -> list[Label]:
-    return place_labels(segments(encoded), CLASSES, zoom, text_size)
+    return place_labels(decoded(encoded, len(CLASSES), score=0.97), CLASSES, zoom, text_size)
 
 
 @pytest.mark.parametrize("zoom", [1, 3])
@@ -77,17 +72,17 @@ def test_a_picture_that_is_smaller_than_any_name_has_none() -> None:
 def test_truth_has_names_without_scores_and_crowds_say_so() -> None:
     ids = np.array([[4] * 100 + [5] * 200] * 80)
     info = [dict(id=4, category=0, is_thing=True), dict(id=5, category=0, is_thing=False)]
-    labels = place_labels(true_segments(ids, info, 1), CLASSES, 1, 14)
+    labels = place_labels(true_segments(ids, info, (True,)), CLASSES, 1, 14)
     assert sorted(label.text for label in labels) == ["person", "person (crowd)"]
 
 
-def test_a_name_is_written_in_white_on_black_where_it_was_placed() -> None:
-    for background in (0, 255):
-        picture = np.full((60, 200, 3), background, np.uint8)
-        drawn = draw_labels(picture, [Label("person\n0.97", 80, 30, 100, 30)], 14)
-        changed = np.argwhere((drawn != background).any(-1))
-        assert {0, 255} <= set(np.unique(drawn[12:48, 60:140]))
-        assert (changed.min(0) >= (12, 60)).all() and (changed.max(0) <= (48, 140)).all()
+def test_a_name_is_written_legibly_on_the_color_of_its_segment() -> None:
+    label = Label("person\n0.97", 2, 80, 36, 100, 30)
+    for color, ink in (((255, 230, 20), 0), ((0, 0, 90), 255)):
+        drawn = draw_labels(np.full((60, 200, 3), 100, np.uint8), [label], [(1, 1, 1), color], 14)
+        changed = np.argwhere((drawn != 100).any(-1))
+        assert (changed.min(0) == (12, 60)).all() and (changed.max(0) == (47, 139)).all()
+        assert (drawn == color).all(-1).sum() > 1000 and (drawn == ink).all(-1).sum() > 20
 
 
 @pytest.mark.parametrize("index", [0, 1])
@@ -100,7 +95,7 @@ def test_on_a_real_crowded_photo_every_segment_of_some_size_is_named_on_itself(s
         dict(id=s["id"], category=int(s["category_id"] not in things), is_thing=s["category_id"] in things)
         for s in annotation["segments_info"]
     ]
-    found = true_segments(read_panoptic_png(folder / "panoptic" / annotation["file_name"]), info, 1)
+    found = true_segments(read_panoptic_png(folder / "panoptic" / annotation["file_name"]), info, (True, False))
     labels = place_labels(found, ("horse 0.97", "tree-merged 0.97"), zoom=2, text_size=16)
     named = {int(found.ids[int(label.y / 2), int(label.x / 2)]) for label in labels}
     assert len(named) == len(labels), "two names on one segment"

@@ -20,19 +20,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmmaskformer import runs, safeguards
 from mmmaskformer.analysis.queries import QueryStatistics, mask_head, query_mask, query_statistics
-from mmmaskformer.apis.inferencer import class_names, find_device
+from mmmaskformer.apis.model_info import class_names, find_device
 from mmmaskformer.datasets.progress import with_progress
-from mmmaskformer.engine.output_names import color_type
+from mmmaskformer.engine.output_names import image_loader
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.files import atomic_open
 from mmmaskformer.foreign.metainfo import read_dataset_meta
 from mmmaskformer.runs import arguments
 from mmmaskformer.visualization import read_picture, write_png
 from mmmaskformer.visualization.colors import blend
-from mmmaskformer.visualization.legend import draw_title
-from mmmaskformer.visualization.pictures import centered
+from mmmaskformer.visualization.pictures import gallery
 
 matplotlib.use("Agg")
+OUTSIDE = 0.4  # brightness of what is not in a query's mask
 PANEL = 260  # width of a picture of one query in one image, in pixels
 
 
@@ -142,6 +142,7 @@ def plot_unique_classes(statistics: QueryStatistics, path: Path) -> None:
     right.set(title="how often a query fires", xlabel="queries, sorted", ylabel="share of images", ylim=(0, 1))
     for axes in (left, right):
         axes.set_xlim(0.5, len(ranks) + 0.5)
+        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
         axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=axes is left))
     with atomic_open(path) as file:
         figure.savefig(file, format="png", dpi=130)
@@ -157,34 +158,21 @@ def draw_queries(
     classes: Sequence[str],
     palette: Sequence[Sequence[int]],
 ) -> np.ndarray:
-    """One row a query: its masks in the images where it is surest, each class once before any twice."""
-    rows = []
+    """The masks of each query in the images where it is surest, each class once before any twice."""
+    loader, panels = image_loader(dataset), []
     for query in queries:
-        panels = []
         for index in statistics.best_images(query, most):
             sample = dataset[index]
-            image = read_picture(sample["data_samples"].img_path, color_type(dataset))
-            image = mmcv.imresize(image, (PANEL, round(PANEL * image.shape[0] / image.shape[1])))
+            image = read_picture(sample["data_samples"].img_path, loader.color_type, loader.backend_args)
+            width = 2 * PANEL  # a panel in a line of few is wider than the others
+            image = mmcv.imresize(image, (width, round(width * image.shape[0] / image.shape[1])))
             probability = query_mask(model, pseudo_collate([sample]), query, image.shape[:2]).cpu().numpy()
             label = int(statistics.labels[index][query])
-            picture = blend(image, np.where(probability > 0.5, label, -1), palette, 0.6)
-            title = f"{classes[label]} {statistics.scores[index][query]:.2f}"
-            panels.append(np.concatenate([draw_title(title, PANEL, 15), picture]))
-        rows.append((f"query {query}", panels))
-    return stack_rows(rows, most)
-
-
-def stack_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]], columns: int) -> np.ndarray:
-    """Rows of panels of one width under a title each, on white."""
-    width = columns * PANEL
-    parts = []
-    for title, panels in rows:
-        height = max(len(panel) for panel in panels)
-        padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0)), constant_values=255) for p in panels]
-        row = np.concatenate(padded, axis=1)
-        row = np.pad(row, ((0, 8), (0, width - row.shape[1]), (0, 0)), constant_values=255)
-        parts += [centered(draw_title(title, width, 18), width), row]
-    return np.concatenate(parts)
+            title = f"query {query}: {classes[label]} {statistics.scores[index][query]:.2f}"
+            picture = blend(image, (probability > 0.5).astype(int), [palette[label]], 0.6)
+            picture[probability <= 0.5] = OUTSIDE * picture[probability <= 0.5]  # a mask of water's color on water
+            panels.append((title, picture))
+    return gallery(panels, most, PANEL)
 
 
 if __name__ == "__main__":

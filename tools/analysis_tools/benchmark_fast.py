@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from benchmark_head import alternate, prediction, samples, training_step
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS, init_default_scope
 from mmseg.structures import SegDataSample
@@ -126,6 +127,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    MMLogger.get_instance("mmengine", log_level="WARNING")  # or each parameter's initialization is printed
     device = torch.device(args.device)
     torch.set_num_threads(args.threads)
     if args.measure:

@@ -1,10 +1,12 @@
-"""Our panoptic quality against panopticapi's, and our panoptic inference against mmdet's fusion head, alternating.
+"""Our panoptic quality against panopticapi's and hotcoco's, and panoptic inference against mmdet's fusion head.
 
 Prints the medians and their ratios; ``--json FILE`` also writes them.
 
-``pq_speedup``: panopticapi's time over ours (larger is better), in one process, on the same maps of 640x480 in memory;
-neither side reads files or decodes colors. panopticapi is installed for the comparison alone:
-``pip install --no-deps panopticapi-lite==0.2.0``.
+``pq``: panopticapi's time over ours (larger is better), in one process, on the same maps of 640x480 in memory; neither
+side reads files or decodes colors. ``segments``: the same for an image of few to very many segments, and the most
+memory that ours holds at a time. ``files``: the milliseconds that an image takes from JSON and PNG files, truth written
+by Pillow, as COCO's is, and predictions by us; ours with one thread per processor, and with one.
+The peers are installed for the comparison alone: ``pip install --no-deps panopticapi-lite==0.2.0 hotcoco``.
 
 ``fusion_time_ratio``: our time over that of mmdet's fusion head (smaller is better), from 100 queries to the panoptic
 map of an 800x1333 image with 40 segments. Ours starts at the factors of the masks; the fusion head is given masks that
@@ -14,124 +16,34 @@ are made and upsampled already. ``fusion_whole_ratio`` counts that on mmdet's si
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
+import os
+import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from unittest.mock import patch
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from mmdet.structures import DetDataSample
 from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
+from panoptic_peers import file_measures, make_image, our_quality, panopticapi_quality, write_files
 
 from mmmaskformer.core.panoptic import PanopticSegments, panoptic_segments
 from mmmaskformer.core.tiles import OutputGeometry
-from mmmaskformer.det.head import panoptic_ids
+from mmmaskformer.det.panoptic_code import segment_codes
 from mmmaskformer.errors import UserError, one_line_errors
-from mmmaskformer.evaluation import PanopticCounts, PanopticMap, count_matches
+from mmmaskformer.evaluation import PanopticCounts
 from mmmaskformer.files import atomic_open
 from mmmaskformer.structures import MaskPredictions
 
-CATEGORIES = {i: {"id": i, "isthing": int(i <= 80)} for i in range(1, 134)}  # as many as COCO has
-CLASS_OF = {category: label for label, category in enumerate(CATEGORIES)}
-SEGMENTS = 15  # a bit more than an image of COCO has
-RAGGED = 12.0  # how far borders stray, in pixels
+SEGMENTS = (15, 1_000, 5_000, 20_000)
 IMAGE, QUERIES, SURVIVORS = (800, 1333), 100, 40
 THINGS, STUFF = 80, 53
-
-
-@dataclass
-class Image:
-    """True and predicted ids (H, W) int32 with their segments in COCO's format."""
-
-    truth: np.ndarray
-    truth_info: list[dict]
-    prediction: np.ndarray
-    prediction_info: list[dict]
-
-
-def make_image(height: int, width: int, rng: np.random.Generator) -> Image:
-    """Ragged regions with VOID and a crowd, and a prediction with other borders and some wrong classes."""
-    rows, columns = np.mgrid[:height, :width]
-    centers = rng.random((SEGMENTS, 2)) * (height, width)
-
-    def regions() -> np.ndarray:
-        # Borders as ragged as the truth of COCO's sample images: about as many changes of segment along the rows.
-        noise = (rng.normal(0, RAGGED, (height // 8, width // 8)) for _ in "yx")
-        shift_y, shift_x = (cv2.resize(field, (width, height), interpolation=cv2.INTER_CUBIC) for field in noise)
-        return np.argmin([np.hypot(rows + shift_y - y, columns + shift_x - x) for y, x in centers], 0)
-
-    truth, prediction = regions(), regions()
-    colors = rng.choice(np.arange(1, 256**3), SEGMENTS, replace=False).astype(np.int32)
-    categories = rng.integers(1, len(CATEGORIES) + 1, SEGMENTS)
-    guesses = np.where(rng.random(SEGMENTS) < 0.8, categories, rng.integers(1, len(CATEGORIES) + 1, SEGMENTS))
-    truth_ids, prediction_ids = colors[truth], prediction.astype(np.int32) + 1
-    truth_ids[truth == 0] = prediction_ids[prediction == 1] = 0
-    truth_info = [
-        {
-            "id": int(colors[n]),
-            "category_id": int(categories[n]),
-            "iscrowd": int(n == 2),
-            "area": int((truth == n).sum()),
-        }
-        for n in np.unique(truth[truth != 0])
-    ]
-    present = np.unique(prediction[prediction != 1])
-    return Image(
-        truth_ids, truth_info, prediction_ids, [{"id": int(n) + 1, "category_id": int(guesses[n])} for n in present]
-    )
-
-
-def our_quality(images: list[Image]) -> Callable[[], PanopticCounts]:
-    """From ids and segments to counts of all images."""
-
-    def run() -> PanopticCounts:
-        counts = PanopticCounts.zeros(len(CATEGORIES))
-        for image in images:
-            prediction = PanopticMap.from_segments_info(image.prediction, image.prediction_info, CLASS_OF, "prediction")
-            truth = PanopticMap.from_segments_info(image.truth, image.truth_info, CLASS_OF, "truth")
-            counts += count_matches(prediction, truth, len(CATEGORIES))
-        return counts
-
-    return run
-
-
-def panopticapi_quality(images: list[Image]) -> Callable[[], PanopticCounts]:
-    """panopticapi's loop over the same, with what it takes from files and colors handed to it ready."""
-    try:
-        from panopticapi import evaluation
-    except ImportError:
-        raise UserError(
-            "panopticapi is not installed; for the comparison: pip install --no-deps panopticapi-lite==0.2.0"
-        ) from None
-    maps = {f"{side}/{n}": getattr(image, side) for n, image in enumerate(images) for side in ("truth", "prediction")}
-    pairs = [
-        (
-            {"image_id": n, "file_name": str(n), "segments_info": image.truth_info},
-            {"image_id": n, "file_name": str(n), "segments_info": image.prediction_info},
-        )
-        for n, image in enumerate(images)
-    ]
-
-    def run() -> PanopticCounts:
-        with (
-            patch.object(evaluation.Image, "open", maps.__getitem__),
-            patch.object(evaluation, "rgb2id", lambda ids: ids),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            theirs = evaluation.pq_compute_single_core(0, pairs, "truth", "prediction", CATEGORIES)
-        of_classes = [theirs[category] for category in CATEGORIES]
-        return PanopticCounts(np.array([[c.iou, c.tp, c.fp, c.fn] for c in of_classes]))
-
-    return run
 
 
 def alternate(ours: Callable, theirs: Callable, pairs: int) -> dict[str, float]:
@@ -156,8 +68,7 @@ def measure_quality(args: argparse.Namespace) -> dict[str, float]:
     rng = np.random.default_rng(0)
     images = [make_image(args.height, args.width, rng) for _ in range(args.images)]
     ours, theirs = our_quality(images), panopticapi_quality(images)
-    if not np.allclose(ours().values, theirs().values, rtol=0, atol=1e-12):
-        raise UserError("ours and panopticapi count differently: their times cannot be compared")
+    check_equal(ours(), theirs())
     times = alternate(ours, theirs, args.pairs)
     milliseconds = {side: 1e3 * times[side] / len(images) for side in ("ours", "theirs")}
     print(
@@ -170,6 +81,69 @@ def measure_quality(args: argparse.Namespace) -> dict[str, float]:
         "pq_ours_ms": milliseconds["ours"],
         "pq_panopticapi_ms": milliseconds["theirs"],
     }
+
+
+def measure_segments(args: argparse.Namespace) -> dict[str, float]:
+    """Panoptic quality of an image of few to very many segments on both sides.
+
+    Raises:
+        UserError: panopticapi is not there, or the two sides count differently.
+    """
+    figures = {}
+    print(f"{'segments':>8} {'ours':>9} {'panopticapi':>12} {'speedup':>8} {'our memory':>11}")
+    for segments in SEGMENTS:
+        images = [make_image(args.height, args.width, np.random.default_rng(0), segments)]
+        ours, theirs = our_quality(images), panopticapi_quality(images)
+        check_equal(ours(), theirs())
+        tracemalloc.start()
+        ours()
+        megabytes = tracemalloc.get_traced_memory()[1] / 1e6
+        tracemalloc.stop()
+        times = alternate(ours, theirs, args.pairs)
+        milliseconds = [1e3 * times[side] for side in ("ours", "theirs")]
+        print(
+            f"{segments:>8} {milliseconds[0]:>6.2f} ms {milliseconds[1]:>9.2f} ms {times['ratio']:>8.1f} "
+            f"{megabytes:>8.1f} MB",
+            flush=True,
+        )
+        names = ("ours_ms", "panopticapi_ms", "speedup", "ours_mb")
+        figures |= dict(zip((f"pq_{segments}_{n}" for n in names), (*milliseconds, times["ratio"], megabytes)))
+    return figures
+
+
+def measure_files(args: argparse.Namespace) -> dict[str, float]:
+    """Panoptic quality from JSON and PNG files, by us, panopticapi and hotcoco.
+
+    Raises:
+        UserError: a peer is not there, or two sides count differently.
+    """
+    rng = np.random.default_rng(0)
+    images = [make_image(args.height, args.width, rng) for _ in range(args.images)]
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(images, Path(folder))
+        measures = file_measures(Path(folder))
+        found = {name: measure() for name, measure in measures.items()}
+        for counts in found.values():
+            check_equal(found["ours"], counts)
+        seconds: dict[str, list[float]] = {name: [] for name in measures}
+        for _ in range(args.pairs):
+            for name, measure in measures.items():
+                start = time.perf_counter()
+                measure()
+                seconds[name].append(time.perf_counter() - start)
+    milliseconds = {name: 1e3 * median(values) / len(images) for name, values in seconds.items()}
+    listed = ", ".join(f"{name} {value:.2f} ms" for name, value in milliseconds.items())
+    print(f"panoptic quality of an image from files, {len(os.sched_getaffinity(0))} processors: {listed}", flush=True)
+    return {f"files_{name.replace(', ', '_').replace(' ', '_')}_ms": value for name, value in milliseconds.items()}
+
+
+def check_equal(ours: PanopticCounts, theirs: PanopticCounts) -> None:
+    """Raises ``UserError`` unless two sides count the same and their qualities differ by less than 1e-12."""
+    if not (
+        np.array_equal(ours.values[:, 1:], theirs.values[:, 1:])
+        and np.allclose(ours.per_class(), theirs.per_class(), rtol=0, atol=1e-12)
+    ):
+        raise UserError("ours and a peer count differently: their times cannot be compared")
 
 
 def crowded_predictions() -> MaskPredictions:
@@ -223,8 +197,8 @@ def measure_fusion(args: argparse.Namespace) -> dict[str, float]:
 
     with torch.no_grad():
         masks, found = upsampled(), ours()
-        ids = torch.cat([panoptic_ids(found, THINGS), torch.tensor([THINGS + STUFF])])
-        if len(found) != SURVIVORS or not torch.equal(ids[found.index_map], theirs(masks).long()):
+        ids = torch.cat([torch.tensor([THINGS + STUFF]), segment_codes(found.labels, THINGS)])
+        if len(found) != SURVIVORS or not torch.equal(ids[found.ids], theirs(masks).long()):
             raise UserError(f"ours ({len(found)} segments) and mmdet's map differ: their times cannot be compared")
         alone = alternate(ours, lambda: theirs(masks), args.pairs)
         whole = alternate(ours, lambda: theirs(upsampled()), args.pairs)
@@ -244,6 +218,8 @@ def measure_fusion(args: argparse.Namespace) -> dict[str, float]:
 
 MEASUREMENTS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
     "pq": measure_quality,
+    "segments": measure_segments,
+    "files": measure_files,
     "fusion": measure_fusion,
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import re
 import subprocess
@@ -97,7 +98,10 @@ def train(run: Run, seed: int, work_dir: Path) -> dict[str, Any]:
     command = [sys.executable, "tools/train.py", run.config, "--work-dir", str(work_dir.resolve()), "--resume"]
     start = time.monotonic()
     with open(work_dir / "console.log", "ab") as log:
-        done = subprocess.run([*command, "--cfg-options", *options], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        # As in launch.sh: threads that wait in a busy loop take the cores from other processes.
+        environment = {"GOMP_SPINCOUNT": "1000", **os.environ}
+        command += ["--cfg-options", *options]
+        done = subprocess.run(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment)
     if done.returncode:
         raise UserError(f"{run.name}, seed {seed}: the training failed, see {work_dir / 'console.log'}")
     curve, resumed = curve_of(work_dir)

@@ -9,8 +9,8 @@ import argparse
 import json
 from pathlib import Path
 
+from mmmaskformer.coco.panoptic_json import read_panoptic_json
 from mmmaskformer.datasets.panoptic_instances import instances_of_panoptic
-from mmmaskformer.datasets.panoptic_json import read_panoptic_json
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.files import atomic_open
 from mmmaskformer.runs import check_is_no_input

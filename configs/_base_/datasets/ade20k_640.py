@@ -1,18 +1,11 @@
-_base_ = "mmseg::_base_/datasets/ade20k.py"
+_base_ = "./ade20k_512.py"
 
 from mmmaskformer.datasets.recipes import semantic_pipelines
 
-# ADE20K_ROOT names another folder than data/ade/ADEChallengeData2016.
-data_root = "{{$ADE20K_ROOT:data/ade/ADEChallengeData2016}}"
 crop_size = (640, 640)
 train_pipeline, test_pipeline, tta_pipeline = semantic_pipelines(
     short_side=640, crop_size=crop_size, max_size=2560, test_max_size=2560, tta_max_size=4480
 )
-train_dataloader = dict(
-    batch_size=2,  # on each of 8 GPUs
-    dataset=dict(data_root=data_root, pipeline=train_pipeline),
-)
-val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = [dict(type="IoUMetric", iou_metrics=["mIoU"]), dict(type="mmmaskformer.SemanticPQMetric")]
-test_evaluator = val_evaluator

@@ -1,5 +1,5 @@
 # CAMVID_ROOT names another folder than data/camvid, which tools/dataset_converters/camvid.py makes.
-_base_ = "./small.py"
+_base_ = "./loaders.py"
 
 data_root = "{{$CAMVID_ROOT:data/camvid}}"
 crop_size = (256, 256)

@@ -1,9 +1,9 @@
 # COCO's own instances, which may overlap, instead of the things of its panoptic segments.
 _base_ = "./coco-panoptic.py"
 
-load = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
-train_pipeline = [*_base_.train_pipeline[:1], load, *_base_.train_pipeline[2:]]
-test_pipeline = [*_base_.test_pipeline[:2], load, *_base_.test_pipeline[3:]]
+from mmmaskformer.datasets.recipes import coco_pipelines
+
+train_pipeline, test_pipeline = coco_pipelines(load=dict(type="LoadAnnotations", with_bbox=True, with_mask=True))
 train_dataloader = dict(
     dataset=dict(
         type="CocoDataset",

@@ -1,32 +1,13 @@
 # PENNFUDAN_ROOT names another folder than data/pennfudan.
-_base_ = "./small.py"
+_base_ = "./loaders.py"
+
+from mmmaskformer.datasets.recipes import panoptic_pipelines
 
 data_root = "{{$PENNFUDAN_ROOT:data/pennfudan}}"
 crop_size = (192, 192)
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="mmmaskformer.LoadPanopticAnnotations"),
-    dict(
-        type="RandomChoiceResize",
-        scales=[168, 192, 216, 240, 264],
-        resize_type="ResizeShortestEdge",
-        max_size=576,
-    ),
-    dict(type="RandomCrop", crop_size=crop_size, allow_negative_crop=True),
-    # Instances without a pixel left; keep_empty=False keeps an image that has no other.
-    dict(type="FilterAnnotations", by_box=False, by_mask=True, keep_empty=False),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="mmseg.PhotoMetricDistortion"),
-    dict(type="Pad", size=crop_size, pad_val=dict(img=128, seg=255)),
-    dict(type="PackDetInputs"),
-]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="ResizeShortestEdge", scale=216, max_size=432),
-    # After resizing: the truth keeps its own size.
-    dict(type="mmmaskformer.LoadPanopticAnnotations"),
-    dict(type="PackDetInputs"),
-]
+train_pipeline, test_pipeline = panoptic_pipelines(
+    short_sides=[168, 192, 216, 240, 264], crop_size=crop_size, max_size=576, test_side=216, test_max_size=432
+)
 train_dataloader = dict(
     dataset=dict(
         type="mmmaskformer.PennFudanDataset",

@@ -1,5 +1,5 @@
 # Drawn on first use; SHAPES_ROOT names another folder than data/shapes. The folder of the semantic data set.
-_base_ = "./small.py"
+_base_ = "./loaders.py"
 
 data_root = "{{$SHAPES_ROOT:data/shapes}}"
 generate = dict(train=1000, val=100, height=128, width=128, seed=0)

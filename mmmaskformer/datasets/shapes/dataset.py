@@ -88,7 +88,7 @@ class ShapesPanopticDataset(CheckedPanopticDataset):
 def options_to_draw(
     owner: str, generate: Mapping[str, int] | None, data_root: str | None, vocabulary: str
 ) -> ShapesOptions | None:
-    """What a data set's ``generate`` asks to draw; None where it asks for nothing.
+    """Return what a data set's ``generate`` asks to draw; None where it asks for nothing.
 
     Raises:
         UserError: an option that does not exist or cannot be, or no folder to draw into.

@@ -98,7 +98,7 @@ def striped(u: ndarray, v: ndarray) -> ndarray:
 
 
 def checkered(u: ndarray, v: ndarray) -> ndarray:
-    """A checker-board."""
+    """Return a checker-board."""
     return np.where((np.floor(u * 2.5) + np.floor(v * 2.5)) % 2 > 0, 1.0, 0.0)
 
 
@@ -136,11 +136,11 @@ def surface(rng: Generator, u: ndarray, v: ndarray, hue: float | None = None, pa
 
 
 def any_color(rng: Generator) -> ndarray:
-    """A color of random hue, saturation and brightness, (3,) in 0..255."""
+    """Return a color of random hue, saturation and brightness, (3,) in 0..255."""
     return 255 * np.array(colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.35, 1), rng.uniform(0.45, 1)))
 
 
 def near_hue(rng: Generator, hue: float) -> ndarray:
-    """A strong color whose hue is at most 0.02 of a turn off, (3,) in 0..255."""
+    """Return a strong color whose hue is at most 0.02 of a turn off, (3,) in 0..255."""
     turn = (hue + rng.uniform(-0.02, 0.02)) % 1
     return 255 * np.array(colorsys.hsv_to_rgb(turn, rng.uniform(0.7, 1), rng.uniform(0.65, 1)))

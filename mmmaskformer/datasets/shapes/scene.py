@@ -108,7 +108,7 @@ def draw_background(rng: Generator, height: int, width: int) -> tuple[ndarray, n
 
 
 def uneven_line(rng: Generator, width: int, level: float, swing: float) -> ndarray:
-    """A border from left to right, (1, W) heights in pixels around ``level``."""
+    """Return a border from left to right, (1, W) heights in pixels around ``level``."""
     coarse, fine = value_noise(rng, 1, width, (1, width / 3)), value_noise(rng, 1, width, (1, 9))
     return level + swing * (coarse - 0.5) * 2 + 0.25 * swing * (fine - 0.5)
 
@@ -122,7 +122,7 @@ def place(rng: Generator, name: str, height: int, width: int) -> tuple[ndarray, 
 
 
 def shadow(cover: ndarray) -> ndarray:
-    """The thing's shadow, (H, W) in 0..1: its coverage, moved down and to the right and softened."""
+    """Return the thing's shadow, (H, W) in 0..1: its coverage, moved down and to the right and softened."""
     step = max(2, round(min(cover.shape) * 0.025))
     moved = np.zeros_like(cover)
     moved[step:, step:] = cover[:-step, :-step]
@@ -133,7 +133,7 @@ def shadow(cover: ndarray) -> ndarray:
 def number_segments(
     semantic: ndarray, thing_of_pixel: ndarray, things: dict[int, int], vocabulary: Vocabulary
 ) -> tuple[ndarray, dict[int, int]]:
-    """Number what is left to see: every thing, then every stuff class, from 1; void is 0."""
+    """Number the visible segments from 1: every thing, then every stuff class; void is 0."""
     segments = np.zeros_like(thing_of_pixel)
     labels: dict[int, int] = {}
     for number, label in things.items():

@@ -33,12 +33,12 @@ def value_noise(rng: Generator, height: int, width: int, cell: tuple[float, floa
 
 
 def smooth_step(t: ndarray) -> ndarray:
-    """The cubic from 0 to 1 with level ends, for ``t`` in 0..1."""
+    """Return the cubic from 0 to 1 with level ends, for ``t`` in 0..1."""
     return t * t * (3 - 2 * t)
 
 
 def triangle_wave(phase: ndarray) -> ndarray:
-    """A wave of period 1 between 0 and 1."""
+    """Return a wave of period 1 between 0 and 1."""
     return np.abs(2 * (phase - np.floor(phase)) - 1)
 
 
@@ -56,7 +56,7 @@ def blend(first: ndarray, second: ndarray, share: ndarray) -> ndarray:
 
 
 def jitter(rng: Generator, color: tuple[int, int, int], amount: int) -> ndarray:
-    """A color near the given one, (3,) in 0..255."""
+    """Return a color near the given one, (3,) in 0..255."""
     return np.clip(np.array(color) + rng.integers(-amount, amount + 1, 3), 0, 255).astype(float)
 
 

@@ -76,7 +76,7 @@ class Vocabulary:
         return (1 / ranks) / (1 / ranks).sum()
 
     def pick(self, rng: Generator) -> int:
-        """A thing class by its chance."""
+        """Return a thing class by its chance."""
         if not self.long_tailed:
             return int(rng.integers(len(self.looks)))
         return int(np.searchsorted(np.cumsum(self.chances())[:-1], rng.random(), side="right"))

@@ -1,4 +1,4 @@
-"""Hooks of the Runner."""
+"""Hooks of the Runner; ``panels``, which draws, is imported when its hook is asked for."""
 
 from .dataset_meta import DatasetMetaCheckHook
 from .ground_truth import GroundTruthCheckHook

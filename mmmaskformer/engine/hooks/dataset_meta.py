@@ -30,15 +30,15 @@ class DatasetMetaCheckHook(Hook):
         self._warned: set[str] = set()
 
     def before_train(self, runner: Any) -> None:
-        """Checks the training data set, and the metrics of validations to come."""
+        """Check the training data set, and the metrics of validations to come."""
         self._check(runner.model, runner.train_dataloader, runner.val_loop)
 
     def before_val(self, runner: Any) -> None:
-        """Checks the validation data set."""
+        """Check the validation data set."""
         self._check(runner.model, runner.val_dataloader, runner.val_loop)
 
     def before_test(self, runner: Any) -> None:
-        """Checks the test data set."""
+        """Check the test data set."""
         self._check(runner.model, runner.test_dataloader, runner.test_loop)
 
     def _check(self, model: Any, dataloader: Any, evaluating: Any) -> None:

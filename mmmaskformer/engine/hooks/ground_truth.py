@@ -13,10 +13,11 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 from torch import Tensor
 
-from mmmaskformer.engine.hooks.label_maps import label_data
+from mmmaskformer.errors import listed
 from mmmaskformer.labels import DEFAULT_VOID
 from mmmaskformer.pairs import check_same_size
 from mmmaskformer.registry import HOOKS
+from mmmaskformer.sample_results import label_data
 
 LARGEST = 1 << 16  # labels above it are counted as one
 LISTED = 6
@@ -38,7 +39,7 @@ class GroundTruthCheckHook(Hook):
         self._counts = {mode: LabelCounts() for mode in ("val", "test")}
 
     def before_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Compares the sizes of images and label maps, before any metric does."""
+        """Compare the sizes of images and label maps, before any metric does."""
         check_batch_sizes(data_batch)
 
     before_test_iter = before_val_iter
@@ -46,13 +47,13 @@ class GroundTruthCheckHook(Hook):
     def after_val_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
-        """Counts the labels of a batch."""
+        """Count the labels of a batch."""
         self._count("val", outputs)
 
     def after_test_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Sequence[Any] | None = None
     ) -> None:
-        """Counts the labels of a batch."""
+        """Count the labels of a batch."""
         self._count("test", outputs)
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
@@ -98,13 +99,13 @@ class LabelCounts:
         self.images = 0
 
     def add(self, labels: Tensor) -> None:
-        """Counts a map (..., H, W) of integers."""
+        """Count a map (..., H, W) of integers."""
         counts = torch.bincount(labels.flatten().long().clamp(-1, LARGEST) + 1).cpu()
         self.pixels.update({int(label) - 1: int(counts[label]) for label in counts.nonzero()})
         self.images += 1
 
     def of_all_ranks(self) -> LabelCounts:
-        """The sum over all ranks, which must all call this."""
+        """Return the sum over all ranks, which must all call this."""
         total = LabelCounts()
         for pixels, images in all_gather_object((self.pixels, self.images)):
             total.pixels.update(pixels)
@@ -129,10 +130,9 @@ class LabelCounts:
             )
         parts = []
         if absent:
-            names = ", ".join(f"class {label} {classes[label]!r}" for label in absent[:LISTED])
-            more = ", ..." if len(absent) > LISTED else ""
+            names = listed((f"class {label} {classes[label]!r}" for label in absent), LISTED)
             verb = "occurs" if len(absent) == 1 else "occur"
-            parts.append(f"{names}{more} never {verb} ({len(absent)} of {len(classes)} classes)")
+            parts.append(f"{names} never {verb} ({len(absent)} of {len(classes)} classes)")
             parts.append("scores leave them out, and may mean nothing")
         if foreign:
             parts.append("labels that are no class count as errors")
@@ -143,11 +143,11 @@ class LabelCounts:
     def _shares(self, void: int, foreign: set[int]) -> str:
         total = sum(self.pixels.values())
         shares = []
-        for label, count in self.pixels.most_common(LISTED):
+        for label, count in self.pixels.most_common():
             name = {-1: "negative", LARGEST: f"{LARGEST} and above"}.get(label, str(label))
             kind = " = void" if label == void else " = no class" if label in foreign else ""
             shares.append(f"{name}{kind} ({100 * count / total:.3g} %)")
-        return ", ".join(shares + ["..."] * (len(self.pixels) > LISTED))
+        return listed(shares, LISTED)
 
 
 def check_batch_sizes(data_batch: Any) -> None:
@@ -174,7 +174,7 @@ def check_batch_sizes(data_batch: Any) -> None:
 
 
 def _flat(nested: Any) -> Iterator[Any]:
-    """What is inside lists; test-time augmentation has lists of lists."""
+    """Return what is inside lists; test-time augmentation has lists of lists."""
     if isinstance(nested, list | tuple):
         for item in nested:
             yield from _flat(item)

@@ -10,75 +10,87 @@ from typing import Any
 import cv2
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.structures import PixelData
-from torch import Tensor
+from numpy import ndarray
 
 from mmmaskformer.engine.output_names import OutputNames, innermost_datasets
-from mmmaskformer.errors import UserError
 from mmmaskformer.files import atomic_open
+from mmmaskformer.labels import DEFAULT_VOID, WIDE_VOID
 from mmmaskformer.registry import HOOKS
+from mmmaskformer.sample_results import label_map
+
+# What evaluation servers call the classes of these data sets, in the order of mmseg's class names.
+SERVER_LABELS = {
+    # cityscapesScripts: label ids; label files for training have train ids 0 to 18
+    "CityscapesDataset": (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33),
+    "LoveDADataset": tuple(range(7)),  # label files have 1 to 7
+}
+SERVER_VOID = {"CityscapesDataset": 0}
 
 
 @HOOKS.register_module()
 class LabelMapWriterHook(Hook):
-    """Writes each test image's label map as a PNG, in the data set's own numbers.
+    """Write each test image's label map as a PNG, in the numbers that the data set's evaluation server wants.
 
-    The file keeps the image's path below its data set's image folder; see :class:`OutputNames`. Labels are those of the
-    annotation files: with ``reduce_zero_label`` class 0 is written as 1. Data sets of more than 256 labels get 16-bit
-    files. A test run over several data sets writes each image in the numbers of its own.
+    The file keeps the image's path below its data set's image folder; see :class:`OutputNames`. Numbers are those of
+    :data:`SERVER_LABELS` for these data sets and those derived from them. For others they are those of the annotation
+    files: with ``reduce_zero_label`` class 0 is written as 1, and void as 0. Numbers above 255 get 16-bit files. In a
+    test run over several data sets, each image gets the numbers of its own.
 
     Args:
-        out_dir: Folder to write to.
+        out_dir: folder to write to.
     """
 
     def __init__(self, out_dir: str) -> None:
         self.out_dir = Path(out_dir)
 
     def before_test(self, runner: Any) -> None:
-        """Decides on names, and remembers how many classes there are and where they begin."""
+        """Decide on names, and on the number of each class."""
         dataset = runner.test_dataloader.dataset
         self.names = OutputNames(dataset)
-        self.num_classes = len(dataset.metainfo["classes"])
-        self.reduces_zero_label = {
-            bool(getattr(part, "reduce_zero_label", False)) for part in innermost_datasets(dataset)
-        }
+        parts = list(innermost_datasets(dataset))
+        tables = [file_labels(part) for part in parts]
+        self.table = tables[0]
+        self.table_of: dict[str, ndarray] = {}
+        if any(not np.array_equal(table, self.table) for table in tables):
+            for part, table in zip(parts, tables):
+                self.table_of |= {part.get_data_info(index)["img_path"]: table for index in range(len(part))}
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any, outputs: Sequence[Any]) -> None:
-        """Writes one batch.
-
-        Raises:
-            UserError: ``reduce_zero_label`` differs between the data sets, and a sample does not say which it has.
-        """
+        """Write one batch."""
         for sample in outputs:
-            offset = int(self._reduces_zero_label(sample))
-            dtype = np.uint8 if self.num_classes + offset <= 256 else np.uint16
-            labels = label_map(sample.pred_sem_seg) + offset
-            write_label_map(labels.astype(dtype), self.names.path(self.out_dir, sample.img_path, ".png"))
-
-    def _reduces_zero_label(self, sample: Any) -> bool:
-        own = sample.get("reduce_zero_label")
-        if own is not None:
-            return bool(own)
-        if len(self.reduces_zero_label) > 1:
-            raise UserError(
-                f"{sample.img_path}: reduce_zero_label differs between the test data sets, and the sample does not say "
-                "which it has: add 'reduce_zero_label' to meta_keys of PackSegInputs"
-            )
-        return next(iter(self.reduces_zero_label))
+            table = self.table_of.get(sample.img_path, self.table)
+            labels = label_map(sample.pred_sem_seg)
+            # The last entry is that of void, whatever number the model has for it.
+            labels = table[np.where((labels < 0) | (labels >= len(table)), len(table) - 1, labels)]
+            write_label_map(labels, self.names.path(self.out_dir, sample.img_path, ".png"))
 
 
-def label_data(semantic: PixelData) -> Tensor:
-    """(1, H, W) labels of a data sample's semantic map, which mmseg calls ``data`` and mmdet ``sem_seg``."""
-    return semantic.sem_seg if "sem_seg" in semantic else semantic.data
+def file_labels(dataset: Any) -> ndarray:
+    """Return the number of each class in files for a data set's server, and that of void behind them, (K + 1,).
 
+    Args:
+        dataset: of mmseg or mmdet, not wrapped.
 
-def label_map(semantic: PixelData) -> np.ndarray:
-    """(H, W) labels of a data sample's semantic map, as an array."""
-    return label_data(semantic).squeeze(0).cpu().numpy()
+    Returns:
+        uint8, or uint16 where a number is above 255.
+    """
+    classes = list(dataset.metainfo["classes"])
+    kind = next((base.__name__ for base in type(dataset).__mro__ if base.__name__ in SERVER_LABELS), None)
+    named = list(type(dataset).METAINFO["classes"]) if kind else []
+    if kind and set(classes) <= set(named):
+        numbers = [SERVER_LABELS[kind][named.index(name)] for name in classes]
+        void = SERVER_VOID.get(kind)
+    else:
+        first = int(bool(getattr(dataset, "reduce_zero_label", False)))
+        numbers, void = [*range(first, first + len(classes))], 0 if first else None
+    wide = max(numbers) > 255
+    if void is None:
+        void = WIDE_VOID if wide else DEFAULT_VOID
+    return np.array([*numbers, void], np.uint16 if wide else np.uint8)
 
 
 def write_label_map(labels: np.ndarray, path: str | os.PathLike) -> None:
-    """Writes a label map as a gray PNG, whole or not at all.
+    """Write a label map as a gray PNG, whole or not at all.
 
     Args:
         labels: (H, W), uint8 or uint16.

@@ -85,7 +85,16 @@ def make_run(folder: Path) -> Runner:
     sync_dataset_meta(cfg, ["test_dataloader"])
     write_predictions(cfg, str(folder / "maps"))
     draw_predictions(cfg, str(folder / "shown"))
-    used = ["model", "test_dataloader", "test_evaluator", "test_cfg", "env_cfg", "custom_hooks", "load_from"]
+    used = [
+        "model",
+        "test_dataloader",
+        "test_evaluator",
+        "test_cfg",
+        "env_cfg",
+        "visualizer",
+        "custom_hooks",
+        "load_from",
+    ]
     # MMEngine prints the config several times, which takes seconds where it is long.
     return Runner.from_cfg(Config({key: cfg[key] for key in [*used, "work_dir", "default_scope", "experiment_name"]}))
 

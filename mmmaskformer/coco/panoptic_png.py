@@ -16,20 +16,11 @@ from mmmaskformer.files import atomic_open
 
 ID_LIMIT = 256**3
 
-
-def rgb_to_id(rgb: np.ndarray) -> np.ndarray:
-    """Segment ids (...,) int32 of colors (..., 3) uint8.
-
-    Raises:
-        ValueError: ``rgb`` is not uint8 with three channels last.
-    """
-    if rgb.dtype != np.uint8 or rgb.shape[-1:] != (3,):
-        raise ValueError(f"rgb_to_id wants (..., 3) uint8, got {rgb.shape} {rgb.dtype}")
-    ids = rgb[..., 2].astype(np.int32)
-    for channel in (1, 0):
-        ids <<= 8
-        ids |= rgb[..., channel]
-    return ids
+# Segments are areas of one color, which compress best as they are. Filters are for photos: with OpenCV's default, a
+# file is larger and takes longer to write and four times as long to read.
+WRITING = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT, cv2.IMWRITE_PNG_COMPRESSION, 3]
+if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # since OpenCV 4.12
+    WRITING += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
 
 
 def id_to_rgb(ids: np.ndarray) -> np.ndarray:
@@ -70,7 +61,11 @@ def read_panoptic_png(file: str | os.PathLike | bytes, name: str | None = None) 
             f"{name} has {channels} channel(s) of {image.dtype}; a panoptic PNG has the segments' ids in 8-bit RGB "
             "(id = R + 256 G + 65536 B). Is it a semantic label map?"
         )
-    return rgb_to_id(image[..., 2::-1])
+    # Four bytes of a pixel are one little-endian number: R, G, B, and an opacity that does not count.
+    order = cv2.COLOR_BGR2RGBA if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    ids = cv2.cvtColor(image, order).view("<i4")[..., 0]
+    ids &= ID_LIMIT - 1
+    return ids
 
 
 def encode_panoptic_png(ids: np.ndarray) -> bytes:
@@ -81,7 +76,7 @@ def encode_panoptic_png(ids: np.ndarray) -> bytes:
     """
     if ids.ndim != 2:
         raise ValueError(f"a panoptic PNG is made of ids (H, W), got shape {ids.shape}")
-    _, encoded = cv2.imencode(".png", np.ascontiguousarray(id_to_rgb(ids)[..., ::-1]))
+    _, encoded = cv2.imencode(".png", np.ascontiguousarray(id_to_rgb(ids)[..., ::-1]), WRITING)
     return encoded.tobytes()
 
 

@@ -1,4 +1,4 @@
-# What the data sets for one machine without a GPU have in common.
+# Workers and samplers of the data sets that no config of mmseg describes.
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,

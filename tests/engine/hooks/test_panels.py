@@ -1,16 +1,20 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
+import tiny_panoptic
+from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 from segmenter import write_checkpoint, write_config
 from tiny import make_dataset
 
 from mmmaskformer.apis import draw_predictions
+from mmmaskformer.engine.hooks.panels import listed_instances
 from mmmaskformer.runs import load_config, sync_dataset_meta
 
 
-@pytest.mark.parametrize(("loads_truth", "width"), [(True, 3 * 384), (False, 384)])
+@pytest.mark.parametrize(("loads_truth", "width"), [(True, 3 * 640), (False, 1280)])
 def test_a_test_run_draws_panels_or_an_overlay_where_there_is_no_truth(
     tmp_path: Path, loads_truth: bool, width: int
 ) -> None:
@@ -39,7 +43,16 @@ def test_a_detectors_run_draws_all_that_it_predicts(trained_detector: Path, tmp_
     Runner.from_cfg(cfg).test()
     pictures = {path.name: cv2.imread(str(path)).shape[1] for path in (tmp_path / "shown").iterdir()}
     assert pictures.keys() == {f"{image}{kind}.png" for image in "01" for kind in ("", "_panoptic", "_instances")}
-    # Panels are 640 wide, or 384 without names on segments; an overlay alone has room for twice as many names.
-    assert 0 <= pictures["0_panoptic.png"] - (640 * 3 if panels == 3 else 1280) < 40
-    assert 0 <= pictures["0.png"] - 384 * panels < 40
-    assert pictures["0_instances.png"] == 1280
+    # Panels are 640 wide; an overlay alone has room for twice as many names.
+    assert all(0 <= width - (640 * 3 if panels == 3 else 1280) < 40 for width in pictures.values())
+
+
+def test_the_instances_that_a_data_set_lists_have_their_masks(tmp_path: Path) -> None:
+    root = tiny_panoptic.make_dataset(tmp_path / "data", images=1)
+    meta = dict(classes=tiny_panoptic.THINGS)
+    files = dict(ann_file=str(root / "instances.json"), data_prefix=dict(img=str(root / "images")))
+    dataset = DATASETS.build(dict(type="mmdet.CocoDataset", metainfo=meta, test_mode=True, **files))
+    found = listed_instances(dataset.get_data_info(0))
+    truth = cv2.imread(str(root / "annotations" / "0.png"), cv2.IMREAD_UNCHANGED) == 2
+    assert found.labels.tolist() == [0] and found.scores is None
+    assert np.array_equal(found.masks[0], truth) and found.areas.tolist() == [truth.sum()]

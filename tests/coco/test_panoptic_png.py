@@ -1,5 +1,6 @@
 """Ids survive the PNG; what is no panoptic PNG is named."""
 
+import io
 import json
 from pathlib import Path
 
@@ -8,15 +9,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmmaskformer.coco.panoptic_png import (
+    encode_panoptic_png,
+    id_to_rgb,
+    read_panoptic_png,
+    write_panoptic_png,
+)
 from mmmaskformer.errors import UserError
-from mmmaskformer.panoptic_png import encode_panoptic_png, id_to_rgb, read_panoptic_png, rgb_to_id, write_panoptic_png
 
 
 def test_red_is_the_lowest_byte() -> None:
     rgb = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [255, 255, 255]], np.uint8)
     ids = [1, 256, 65536, 256**3 - 1]
-    assert rgb_to_id(rgb).tolist() == ids
     assert id_to_rgb(np.array(ids)).tolist() == rgb.tolist()
+    for extra in ((), (np.full((4, 1), 9, np.uint8),)):  # opacity does not count
+        file = io.BytesIO()
+        Image.fromarray(np.concatenate([rgb, *extra], 1)[None]).save(file, "PNG")
+        assert read_panoptic_png(file.getvalue()).tolist() == [ids]
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.int64])
@@ -28,7 +37,7 @@ def test_a_written_map_reads_back_the_same_by_path_and_by_bytes(dtype: type, tmp
     assert read.dtype == np.int32 and np.array_equal(read, ids)
     assert np.array_equal(read_panoptic_png(encode_panoptic_png(ids)), ids)
     # Pillow is what panopticapi reads with.
-    assert np.array_equal(rgb_to_id(np.asarray(Image.open(path))), ids)
+    assert np.array_equal(np.asarray(Image.open(path)), id_to_rgb(ids))
     assert [file.name for file in path.parent.iterdir()] == ["map.png"]
 
 
@@ -66,8 +75,13 @@ def test_an_id_beyond_24_bits_is_refused(wrong: int) -> None:
         encode_panoptic_png(np.array([[0, wrong]]))
 
 
+def test_files_of_segments_are_as_small_as_pillows(shared_data: Path) -> None:
+    for path in (shared_data / "coco_panoptic_sample" / "panoptic").iterdir():
+        size = io.BytesIO()
+        Image.open(path).save(size, "PNG")
+        assert len(encode_panoptic_png(read_panoptic_png(path))) < 1.6 * len(size.getvalue())
+
+
 def test_arrays_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(H, W\), got shape \(1, 2, 2\)"):
         encode_panoptic_png(np.zeros((1, 2, 2), np.int32))
-    with pytest.raises(ValueError, match=r"\(\.\.\., 3\) uint8"):
-        rgb_to_id(np.zeros((2, 2, 4), np.uint8))
