@@ -16,10 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # below. Rooms of one floor do not know each other, which holds seg and det apart. docs/design.md says it in words.
 FLOORS = (
     "errors files import_watch",
-    "foreign, labels, categories, precision pixels structures, stages, registry, pairs, panoptic_png, segments, coco",
-    "batches, core, checkpoint, engine",
-    "backbones, datasets, seg, det, runner_checks safeguards compat",
-    "visualization, evaluation, runs",
+    "foreign, labels, categories, precision pixels structures, stages, registry, pairs, segments numbering",
+    "batches, coco, core, checkpoint",
+    "backbones, seg, det",
+    "sample_results",
+    "visualization",
+    "engine",
+    "datasets, runner_checks safeguards compat",
+    "evaluation, runs",
     "analysis, apis",
     "export",
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmmaskformer.batches import recorded_input_size, sample_name
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.errors import UserError
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.structures import SegmentTargets
 
@@ -18,12 +19,12 @@ def input_size(samples: Sequence[DetDataSample]) -> tuple[int, int]:
     """(H, W) of the padded batch, as mmdet's DetDataPreprocessor records it.
 
     Raises:
-        ValueError: it was not recorded.
+        UserError: it was not recorded.
     """
     meta = samples[0].metainfo
     size = recorded_input_size([meta])
     if size is None:
-        raise ValueError(
+        raise UserError(
             f"{sample_name(meta)}: no batch_input_shape; samples must come through mmdet's DetDataPreprocessor"
         )
     return size
@@ -51,7 +52,7 @@ def segment_targets(
         ignore_index: label of void pixels in semantic maps.
 
     Raises:
-        ValueError: a sample has neither, or other kinds of ground truth than the first; a label is out of range; masks
+        UserError: a sample has neither, or other kinds of ground truth than the first; a label is out of range; masks
             are not of the batch's size.
         UserError: a semantic map is used and ``ignore_index`` is a class.
     """
@@ -60,12 +61,12 @@ def segment_targets(
     has_masks, has_map = _kinds(samples[0])
     for sample in samples:
         if _kinds(sample) != (has_masks, has_map):
-            raise ValueError(
+            raise UserError(
                 f"{sample_name(sample.metainfo)} and {sample_name(samples[0].metainfo)} of one batch have different "
                 "kinds of ground truth (instance masks, semantic map)"
             )
     if not has_masks and not has_map:
-        raise ValueError(
+        raise UserError(
             f"{sample_name(samples[0].metainfo)}: neither instance masks nor a semantic map; does the pipeline load "
             "annotations (mmmaskformer.LoadPanopticAnnotations, or LoadAnnotations with with_mask or with_seg)?"
         )
@@ -108,7 +109,7 @@ def _check_labels(labels: Sequence[Tensor], samples: Sequence[DetDataSample], nu
     for sample, own in zip(samples, labels):
         wrong = (own < 0) | (own >= num_things)
         if wrong.any():
-            raise ValueError(
+            raise UserError(
                 f"{sample_name(sample.metainfo)}: instance label {own[wrong][0].item()}, expected "
                 f"0..{num_things - 1}: does num_things_classes={num_things} fit the data set?"
             )
@@ -123,7 +124,7 @@ def instance_masks(masks: object, device: torch.device) -> Tensor:
 
 def _check_size(found: tuple[int, int], size: tuple[int, int], sample: DetDataSample, what: str, option: str) -> None:
     if found != size:
-        raise ValueError(
+        raise UserError(
             f"{sample_name(sample.metainfo)}: {what} is {found} but the padded batch is {size}: set {option}=True in "
             "the data_preprocessor (DetDataPreprocessor)"
         )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.criterion import mean_over_ranks
 from mmmaskformer.core.mask_losses import mask_losses
+from mmmaskformer.errors import UserError
 from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import SegmentTargets
@@ -44,7 +45,7 @@ class PerPixelHead(SemanticHead):
         With mask losses, those of the classes that are in an image, as of MaskFormer's matched queries, beside it.
 
         Raises:
-            ValueError: a label out of range, with its value and file.
+            UserError: a label out of range, with its value and file.
         """
         maps, targets = self.semantic_targets(samples)
         layers = self.layer_logits(features, [sample.metainfo for sample in samples], last_only=False)
@@ -154,7 +155,7 @@ class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
         **kwargs,
     ) -> None:
         if kwargs.pop("num_queries", num_classes) != num_classes:
-            raise ValueError(f"PerPixelBaselinePlusHead: query i is class i, so num_queries must be {num_classes}")
+            raise UserError(f"PerPixelBaselinePlusHead: query i is class i, so num_queries must be {num_classes}")
         super().__init__(
             in_channels=in_channels, num_classes=num_classes, num_queries=num_classes, classify=False, **kwargs
         )

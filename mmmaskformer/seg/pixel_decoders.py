@@ -10,6 +10,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS as MMSEG_MODELS
 from torch import Tensor
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
 
@@ -34,7 +35,7 @@ class DecodeHeadPixelDecoder(BaseModule):
         # The head never computes its own loss; the default would only warn about the number of classes.
         self.head: BaseDecodeHead = MMSEG_MODELS.build({**defaults, **head})
         if self.head.out_channels != mask_dim:
-            raise ValueError(
+            raise UserError(
                 f"DecodeHeadPixelDecoder: {head['type']} gives {self.head.out_channels} channels, but the mask "
                 f"embeddings have {mask_dim}: leave num_classes out, or set it to {mask_dim}"
             )
@@ -53,7 +54,7 @@ def _inputs(head: dict, in_channels: Sequence[int]) -> dict:
     kind = head["type"].rsplit(".", 1)[-1]
     cls = MMSEG_MODELS.get(head["type"])
     if cls is None:
-        raise KeyError(f"DecodeHeadPixelDecoder: mmseg has no decode head {head['type']!r}")
+        raise UserError(f"DecodeHeadPixelDecoder: mmseg has no decode head {head['type']!r}")
     pyramid = {"UPerHead", "FPNHead", "SegformerHead", "LightHamHead"}
     if kind in pyramid:
         return dict(in_channels=list(in_channels), in_index=list(range(len(in_channels))))
