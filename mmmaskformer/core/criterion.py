@@ -92,8 +92,8 @@ class MaskCriterion(BaseModule):
             default_args=dict(num_classes=num_classes),
         )
         mask_losses = mask_losses or [dict(type="mmmaskformer.FocalLoss"), dict(type="mmmaskformer.DiceLoss")]
-        self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
-        self.box_losses: Sequence[BoxLoss] = nn.ModuleList(MODELS.build(loss) for loss in box_losses)
+        self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(map(MODELS.build, mask_losses))  # type: ignore[assignment]
+        self.box_losses: Sequence[BoxLoss] = nn.ModuleList(map(MODELS.build, box_losses))  # type: ignore[assignment]
         self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
         costs = [cost for loss in self.mask_losses if (cost := loss.matching_cost())]
         # Losses that have no cost leave the paper's: by class alone, masks would be matched at random.

@@ -131,7 +131,8 @@ class MaskTransformer(MaskModel):
         for module in self.input_proj.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, a=1)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(
         self,
@@ -192,7 +193,8 @@ class MaskTransformer(MaskModel):
     def memory(self, found: PixelFeatures, padding_mask: Tensor | None) -> list[Memory]:
         """Return the maps that the transformer decoder reads, coarsest first; ``padding_mask`` is (B, H, W) or None."""
         scales = self.transformer_decoder.num_scales
-        maps, projections = (found.maps[:scales], self.input_proj) if scales else ([found.memory], [self.input_proj])
+        maps = found.maps[:scales] if scales else [found.memory]
+        projections = self.input_proj if isinstance(self.input_proj, nn.ModuleList) else [self.input_proj]
         memory = []
         for features, project in zip(maps, projections):
             features = project(features)

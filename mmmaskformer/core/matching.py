@@ -186,7 +186,8 @@ class HungarianAssigner:
         chunks = []
         for chunk in embeds.split(PRODUCT_ROWS, dim=1):
             for logits in chunk.bmm(pixels).split(rows, dim=1):
-                chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
+                first, *rest = (cost(logits, masks) * cost.weight for cost in self.mask_costs)
+                chunks.append(sum(rest, first))
             # A view of the whole product, which would otherwise be kept until the next one is there.
             del logits
         return torch.cat(chunks, dim=1)
@@ -262,7 +263,8 @@ class MatchedPairs:
         images = torch.repeat_interleave(torch.tensor(targets.counts))[segments]
         index = torch.stack([layers, images, queries[segments, layers], segments])
         counts = images.bincount(minlength=len(targets.counts)).tolist()
-        return cls(*index.to(targets.labels.device, non_blocking=True), counts, tuple(queries.shape))
+        layers, images, matched, segments = index.to(targets.labels.device, non_blocking=True)
+        return cls(layers, images, matched, segments, counts, (queries.shape[0], queries.shape[1]))
 
     @property
     def complete(self) -> bool:

@@ -100,6 +100,8 @@ class MaskFormerPanopticHead(MaskTransformer):
         classes = metainfo.get("classes")
         things = metainfo.get("thing_classes", classes if self.num_stuff_classes == 0 else None)
         stuff = metainfo.get("stuff_classes", [] if self.num_stuff_classes == 0 else None)
+        found: tuple[int, ...] | None
+        wanted: tuple[int, ...]
         if things is None or stuff is None:
             found, wanted = None if classes is None else (len(classes),), (self.num_classes,)
         else:

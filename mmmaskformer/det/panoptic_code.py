@@ -74,7 +74,7 @@ def read_panoptic(sample: Mapping[str, Any], num_classes: int) -> SegmentMap:
         sample: with ``pred_panoptic_seg``.
         num_classes: K, the code of VOID.
     """
-    pixels = sample.get("pred_panoptic_seg").get("sem_seg").squeeze(0).cpu().numpy()
+    pixels = sample["pred_panoptic_seg"].get("sem_seg").squeeze(0).cpu().numpy()
     found, scores = sample.get("pred_segments"), None
     if found is None:
         codes = values_in(pixels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
@@ -12,6 +13,7 @@ from mmmaskformer.batches import recorded_input_size, sample_name
 from mmmaskformer.core.tiles import OutputGeometry
 from mmmaskformer.errors import UserError
 from mmmaskformer.labels import check_ignore_index
+from mmmaskformer.pixels import size_of
 from mmmaskformer.structures import SegmentTargets
 
 
@@ -75,7 +77,7 @@ def segment_targets(
         if num_stuff == 0 or not has_map:
             return targets
     maps = torch.stack([sample.gt_sem_seg.sem_seg.squeeze(0) for sample in samples])
-    _check_size(tuple(maps.shape[-2:]), size, samples[0], "gt_sem_seg", "pad_seg")
+    _check_size(size_of(maps), size, samples[0], "gt_sem_seg", "pad_seg")
     check_ignore_index("MaskFormerPanopticHead", ignore_index, num_things + num_stuff)
     stuff = SegmentTargets.from_semantic_maps(
         maps, num_things + num_stuff, ignore_index, names, first_class=num_things if has_masks else 0
@@ -96,7 +98,7 @@ def _instances(
     for sample in samples:
         masks.append(instance_masks(sample.gt_instances.masks, sample.gt_instances.labels.device))
         if len(masks[-1]):
-            _check_size(tuple(masks[-1].shape[-2:]), size, sample, "gt_instances.masks", "pad_mask")
+            _check_size(size_of(masks[-1]), size, sample, "gt_instances.masks", "pad_mask")
     masks = [mask if len(mask) else mask.new_zeros(0, *size) for mask in masks]
     return SegmentTargets.from_segments(labels, masks, names)
 
@@ -115,7 +117,7 @@ def _check_labels(labels: Sequence[Tensor], samples: Sequence[DetDataSample], nu
             )
 
 
-def instance_masks(masks: object, device: torch.device) -> Tensor:
+def instance_masks(masks: Any, device: torch.device) -> Tensor:
     """(n, H, W) bool from mmdet's mask structures or a tensor."""
     if isinstance(masks, Tensor):
         return masks.to(device).bool()

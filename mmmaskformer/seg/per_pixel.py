@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.criterion import mean_over_ranks
-from mmmaskformer.core.mask_losses import mask_losses
+from mmmaskformer.core.mask_losses import MaskLoss, mask_losses
 from mmmaskformer.errors import UserError
 from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import MODELS
@@ -30,7 +30,7 @@ class PerPixelHead(SemanticHead):
     """
 
     score_kind = LOGIT
-    mask_losses: nn.ModuleList
+    mask_losses: Sequence[MaskLoss]
 
     def layer_logits(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
@@ -112,12 +112,13 @@ class PerPixelBaselineHead(PerPixelHead, BaseModule):
             default_args=dict(in_channels=in_channels, channels=channels, mask_dim=channels),
         )
         self.classifier = nn.Conv2d(channels, num_classes, 1)
-        self.mask_losses = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
+        self.mask_losses = nn.ModuleList(map(MODELS.build, mask_losses))  # type: ignore[assignment]
 
     def init_weights(self) -> None:
         super().init_weights()
         nn.init.kaiming_normal_(self.classifier.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.classifier.bias)
+        if self.classifier.bias is not None:
+            nn.init.zeros_(self.classifier.bias)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Class logits (B, K, h, w)."""
@@ -159,7 +160,7 @@ class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
         super().__init__(
             in_channels=in_channels, num_classes=num_classes, num_queries=num_classes, classify=False, **kwargs
         )
-        self.mask_losses = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
+        self.mask_losses = nn.ModuleList(map(MODELS.build, mask_losses))  # type: ignore[assignment]
         self.read_inputs(in_channels, in_index, strides, ignore_index)
 
     def forward(self, features: Sequence[Tensor], metas: Sequence[dict] | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -58,7 +59,7 @@ def _inputs(head: dict, in_channels: Sequence[int]) -> dict:
     pyramid = {"UPerHead", "FPNHead", "SegformerHead", "LightHamHead"}
     if kind in pyramid:
         return dict(in_channels=list(in_channels), in_index=list(range(len(in_channels))))
-    single = dict(in_channels=in_channels[-1], in_index=len(in_channels) - 1)
+    single: dict[str, Any] = dict(in_channels=in_channels[-1], in_index=len(in_channels) - 1)
     if kind == "DepthwiseSeparableASPPHead":
         single.update(c1_in_channels=in_channels[0], c1_channels=48, dilations=(1, 12, 24, 36))
     return single

@@ -105,8 +105,9 @@ def geometry_of(meta: dict, input_size: tuple[int, int]) -> OutputGeometry:
     """Where a test sample lies in the padded input and how large its result shall be."""
     left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
     height, width = input_size[0] - top - bottom, input_size[1] - left - right
-    output_size = tuple(meta.get("ori_shape", (height, width))[:2])
-    return OutputGeometry(tuple(input_size), (top, left, height, width), output_size)
+    output_height, output_width = meta.get("ori_shape", (height, width))[:2]
+    output_size = (output_height, output_width)
+    return OutputGeometry((input_size[0], input_size[1]), (top, left, height, width), output_size)
 
 
 def check_class_count(owner: str, num_classes: int, metainfo: dict) -> None:
