@@ -24,6 +24,7 @@ FLOORS = (
     "engine",
     "datasets, runner_checks safeguards compat",
     "evaluation, runs",
+    "zoo",
     "analysis, apis",
     "export",
 )

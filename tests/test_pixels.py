@@ -27,3 +27,10 @@ def test_embeddings_resized_before_the_last_convolution_are_those_resized_after_
     pixels = PixelEmbeddings(*(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes))
     expected = torch.nn.functional.interpolate(pixels.dense(), size=size, mode="bilinear", align_corners=False)
     torch.testing.assert_close(pixels.resized([size])[0], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_masks_of_a_batch_are_those_of_each_image_also_of_one_without_segments():
+    pixels = PixelEmbeddings(torch.randn(3, 4, 6, 7), torch.randn(5, 4, 3, 3), torch.randn(5))
+    embeds = [torch.randn(rows, 5) for rows in (2, 0, 6)]
+    expected = torch.cat([pixels.masks(image, part) for image, part in enumerate(embeds)])
+    torch.testing.assert_close(pixels.masks_of_each(embeds), expected)

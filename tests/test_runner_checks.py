@@ -1,4 +1,4 @@
-"""A Runner refuses data on which it would train in vain, before the first iteration, if the run names a part of ours."""
+"""A run that names a part of ours refuses data on which it would train in vain, before the first iteration."""
 
 import copy
 import json
@@ -149,11 +149,13 @@ def test_a_test_run_is_refused_as_well(cfg: Config, tmp_path: Path) -> None:
 
 
 def test_a_metrics_file_of_things_alone_is_right(cfg: Config, files: Path, tmp_path: Path) -> None:
+    init_default_scope(cfg.default_scope)  # without it the metric's name says nothing
     things = annotations(files, tmp_path, categories=tiny_panoptic.CATEGORIES[:1])
     cfg.test_evaluator[1].ann_file = things
     check_categories(cfg, ["test_dataloader"])
-    cfg.test_evaluator[1].ann_file = annotations(files, tmp_path, categories=[dict(id=7, name="cube", isthing=1)])
-    with pytest.raises(UserError, match=r"'square' is no category of .*instances\.json \(cube\)"):
+    cfg.test_evaluator[1].ann_file = str(tmp_path / "cubes.json")
+    (tmp_path / "cubes.json").write_text(Path(things).read_text().replace("square", "cube"))
+    with pytest.raises(UserError, match=r"'square' is no category of .*cubes\.json \(cube\)"):
         check_categories(cfg, ["test_dataloader"])
 
 

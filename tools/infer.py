@@ -1,4 +1,7 @@
-"""Segments images: ``python tools/infer.py IMAGES... --checkpoint CHECKPOINT --out-dir DIR [--config CONFIG]``."""
+"""Segments images: ``python tools/infer.py IMAGES... --checkpoint CHECKPOINT --out-dir DIR [--config CONFIG]``.
+
+In place of config and checkpoint, ``--model NAME`` takes published weights.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,13 @@ def parse_args() -> argparse.Namespace:
         help="config file, which is a program that runs: give only one that you trust (default: the config that the "
         "checkpoint holds, read as data)",
     )
-    parser.add_argument("--checkpoint", required=True, help="checkpoint file")
+    parser.add_argument("--checkpoint", help="checkpoint file, or a name as for --model")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="model with published weights, which are fetched once: maskformer_r50_ade20k, or OWNER/NAME of Hugging "
+        "Face's hub (in place of --config and --checkpoint)",
+    )
     parser.add_argument(
         "--trust-config",
         action="store_true",
@@ -62,6 +71,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--skip-errors", action="store_true", help="go on after an image that cannot be read")
     arguments.add_cfg_options(parser)
     args = parser.parse_args()
+    if args.model and (args.config or args.checkpoint):
+        parser.error("--model has a config and weights: give it without --config and --checkpoint")
+    if not (args.model or args.config or args.checkpoint):
+        parser.error("no model given: say --checkpoint, or --model with the name of a published one")
     for option in ("opacity", "min_score", "threshold"):
         value = getattr(args, option)
         if value is not None and not 0 <= value <= 1:
@@ -79,7 +92,7 @@ def main() -> None:
     images = without_repeats(list_images(args.images, leave_out=out_dir))
     check_outputs(images, image_outputs(out_dir, output_names(images)))
     inferencer = MaskFormerInferencer(
-        args.config,
+        args.model or args.config,
         args.checkpoint,
         args.device,
         outputs=args.outputs,
@@ -127,7 +140,7 @@ class Summary:
         self.images += 1
         labels = result.labels
         if result.panoptic is not None:
-            labels = result.panoptic.labels(void=len(self.classes))
+            labels = result.panoptic.label_map(void=len(self.classes))
             self._count("things", [segment.label for segment in result.panoptic.segments if segment.is_thing])
         if result.instances is not None:
             sure = result.instances.above(self.min_score).labels.tolist()

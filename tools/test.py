@@ -10,12 +10,13 @@ from mmmaskformer import apis, runs, safeguards
 from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.runs import arguments
+from mmmaskformer.zoo import find_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evaluate a checkpoint on the test data set of a config")
     parser.add_argument("config", help="config file")
-    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("checkpoint", help="checkpoint file, or the name of a model with published weights")
     arguments.add_test_folders(parser)
     parser.add_argument("--tta", action="store_true", help="average over the scales and flips of the config")
     arguments.add_cfg_options(parser)
@@ -31,6 +32,7 @@ def main() -> None:
     cfg.work_dir = args.work_dir or cfg.work_dir
     runs.check_work_dir(cfg)
     runs.check_output_folders(cfg, {"--out": args.out, "--show-dir": args.show_dir})
+    args.checkpoint = find_checkpoint(args.checkpoint)
     runs.check_checkpoint_exists(args.checkpoint, "checkpoint")
     runs.check_sizes(cfg)
     runs.check_data_paths(cfg, ["test_dataloader"])

@@ -10,6 +10,7 @@ from mmmaskformer import runs, safeguards
 from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.runs import arguments
+from mmmaskformer.zoo import find_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,6 +44,7 @@ def main() -> None:
     runs.sync_dataset_meta(cfg, used)
     runs.resume_from(cfg, args.resume)
     if cfg.get("load_from"):
+        cfg.load_from = find_checkpoint(cfg.load_from)
         runs.check_checkpoint_exists(cfg.load_from, "load_from")
     if args.amp:
         runs.use_amp(cfg)

@@ -39,6 +39,7 @@ from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_f
 from mmmaskformer.runs.config import sync_dataset_meta
 from mmmaskformer.runs.stored_config import built_from, find_config
 from mmmaskformer.sample_results import prediction_of
+from mmmaskformer.zoo import find_model
 
 TRIED_SIZE = (64, 64)
 ErrorHandler = Callable[[str, UserError], None]
@@ -54,8 +55,10 @@ class MaskFormerInferencer:
     Args:
         config: a config file, which is a program that runs, or a config that :func:`mmmaskformer.runs.load_config`
             read. None for the config that the checkpoint holds, which is read as data
-            (:mod:`mmmaskformer.foreign.configs`).
-        checkpoint: the weights. None is accepted only with ``random_weights``.
+            (:mod:`mmmaskformer.foreign.configs`). Without a checkpoint, the name of a model with published weights:
+            whatever :func:`mmmaskformer.zoo.find_checkpoint` takes.
+        checkpoint: the weights: a file, or the name of a model with published weights. None is accepted with such a
+            name as ``config``, and with ``random_weights``.
         device: for instance ``"cuda:0"`` or ``"cpu"``; by default a GPU where there is one.
         outputs: some of ``"panoptic"``, ``"instance"`` and ``"semantic"``; by default what ``test_cfg`` says.
         cfg_options: overrides of the config, dotted keys and values.
@@ -78,6 +81,8 @@ class MaskFormerInferencer:
         >>> inferencer = MaskFormerInferencer("maskformer_efficientnet-lite0_shapes", "latest.pth")
         >>> inferencer("street.jpg").labels.shape
         (360, 480)
+        >>> inferencer = MaskFormerInferencer("maskformer_r50_ade20k")  # the paper's weights
+        >>> inferencer = MaskFormerInferencer("facebook/maskformer-swin-tiny-coco")  # of Hugging Face's hub
         >>> inferencer = MaskFormerInferencer(checkpoint="r50.pth")  # a panoptic model with a config in its meta
         >>> inferencer("street.jpg").panoptic.segments[0].score
         0.97
@@ -94,8 +99,13 @@ class MaskFormerInferencer:
         random_weights: bool = False,
         trust_config: bool = False,
     ) -> None:
-        if checkpoint is None and not random_weights:
-            raise UserError("no checkpoint given; for a model with random weights say random_weights=True")
+        if not random_weights:
+            config, checkpoint = find_model(config, checkpoint)
+            if checkpoint is None:
+                raise UserError(
+                    "no checkpoint given; give a file or, in place of config and checkpoint, the name of a model with "
+                    "published weights; for a model with random weights say random_weights=True"
+                )
         if checkpoint is not None:
             checkpoint = os.fspath(checkpoint)
             check_checkpoint_exists(checkpoint, "checkpoint")

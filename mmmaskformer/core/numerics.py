@@ -36,8 +36,8 @@ def linear_of_pixels(pixels: Tensor, weight: Tensor, bias: Tensor | None = None)
     """
     if pixels.device.type != "cpu":
         return F.linear(pixels, weight, bias)
-    # All pixels in one row with channels last, in which there is nothing to copy.
-    row = pixels.reshape(1, 1, -1, pixels.shape[-1]).permute(0, 3, 1, 2)
+    # All pixels in one row with channels last. Nothing is copied where the map has channels last too.
+    row = pixels.contiguous().reshape(1, 1, -1, pixels.shape[-1]).permute(0, 3, 1, 2)
     return F.conv2d(row, weight[:, :, None, None], bias).permute(0, 2, 3, 1).reshape(*pixels.shape[:2], -1)
 
 

@@ -13,7 +13,7 @@ from mmengine.registry import MODELS as ROOT
 from torch import Tensor, nn
 
 from mmmaskformer.core import MaskedAttentionDecoder, MaskTransformer, masked_attention
-from mmmaskformer.core.masked_attention import hidden_pixels
+from mmmaskformer.core.masked_attention import MaskedCrossAttention, hidden_pixels
 from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
 
@@ -306,3 +306,16 @@ def test_every_parameter_is_trained_however_few_layers_there_are(layers: int) ->
 def test_a_pixel_decoder_without_maps_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"MaskedAttentionDecoder reads 3 maps .* FPNPixelDecoder has 1 .*num_scales"):
         MaskTransformer([8, 16], 5, channels=32, transformer_decoder=dict(type="mmmaskformer.MaskedAttentionDecoder"))
+
+
+def test_only_its_inputs_are_kept_for_the_backward_pass_and_no_keys_and_values() -> None:
+    attention = MaskedCrossAttention(16, 2, 0.0, batch_first=True)
+    memory = torch.randn(2, 50, 16, requires_grad=True)
+    hidden = torch.zeros(2, 3, 50, dtype=torch.bool)
+    inputs = (torch.randn(2, 3, 16), memory, torch.randn(1, 50, 16), torch.randn(16), hidden)
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        attended = attention(*inputs)
+    assert {x.data_ptr() for x in kept if 50 in x.shape} <= {x.data_ptr() for x in inputs}
+    attended.sum().backward()
+    assert memory.grad.abs().max() > 0

@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmmaskformer.core.numerics import BilinearAdjoint, bilinear_taps, binary_cross_entropy_terms, power
+from mmmaskformer.core.numerics import (
+    BilinearAdjoint,
+    bilinear_taps,
+    binary_cross_entropy_terms,
+    linear_of_pixels,
+    power,
+)
 
 
 def test_entropy_terms_equal_torchs_in_double_precision_over_the_whole_range():
@@ -38,3 +44,15 @@ def test_taps_reproduce_interpolation_of_one_axis(size, new_size):
 def test_power_is_torchs_power(exponent):
     values = torch.rand(10)
     torch.testing.assert_close(power(values, exponent), values**exponent)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_linear_layer_of_pixels_is_torchs_and_lies_in_memory_as_attention_reads_it(batch, channels_last):
+    maps = torch.randn(batch, 8, 3, 5)
+    if channels_last:
+        maps = maps.contiguous(memory_format=torch.channels_last)
+    pixels, weight, bias = maps.flatten(2).transpose(1, 2), torch.randn(6, 8), torch.randn(6)
+    found = linear_of_pixels(pixels, weight, bias)
+    torch.testing.assert_close(found, F.linear(pixels, weight, bias))
+    assert found.stride() == (15 * 6, 6, 1)

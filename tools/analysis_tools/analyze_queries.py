@@ -30,6 +30,7 @@ from mmmaskformer.runs import arguments
 from mmmaskformer.visualization import read_picture, write_png
 from mmmaskformer.visualization.colors import blend
 from mmmaskformer.visualization.pictures import gallery
+from mmmaskformer.zoo import find_checkpoint
 
 matplotlib.use("Agg")
 OUTSIDE = 0.4  # brightness of what is not in a query's mask
@@ -61,6 +62,7 @@ def main() -> None:
     MMLogger.get_instance("mmengine", log_level="WARNING")
     cfg = runs.load_config(args.config, args.cfg_options)
     runs.check_output_folders(cfg, {"--out-dir": args.out_dir})
+    args.checkpoint = find_checkpoint(args.checkpoint)
     runs.check_checkpoint_exists(args.checkpoint, "checkpoint")
     runs.check_sizes(cfg)
     runs.check_data_paths(cfg, ["test_dataloader"])

@@ -31,6 +31,7 @@ from mmmaskformer.analysis.complexity import complexity, input_size, new_sample
 from mmmaskformer.analysis.measure import median_seconds, peak_megabytes, training_seconds
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.files import atomic_open
+from mmmaskformer.zoo import find_checkpoint
 
 matplotlib.use("Agg")
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -118,6 +119,7 @@ def measure_prediction(cfg: Config, size: tuple[int, int], args: argparse.Namesp
 
 def evaluate(cfg: Config, checkpoint: str) -> dict[str, float]:
     """What the config's own evaluators say of a checkpoint on its test data."""
+    checkpoint = find_checkpoint(checkpoint)
     runs.check_checkpoint_exists(checkpoint, "--checkpoints")
     runs.check_data_paths(cfg, ["test_dataloader"])
     cfg.load_from = checkpoint

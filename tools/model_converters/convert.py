@@ -1,7 +1,8 @@
 """Converts checkpoints: ``python tools/model_converters/convert.py SRC DST [--from FORMAT] [--to FORMAT]``.
 
-SRC is a file or a Hugging Face folder. DST is a file: weights, and beside them a config under the same name with .py;
-or, with --to hf, a folder. Weights of timm's and torchvision's classifiers become those of a backbone.
+SRC is a file, a Hugging Face folder, or the name of a published model. DST is a file: weights, and beside them a config
+under the same name with .py; or, with --to hf, a folder. Weights of timm's and torchvision's classifiers become those
+of a backbone.
 
 SRC is read as data: nothing in it runs. A config file is a program, which runs when it is read: give --config only
 files that you trust.
@@ -26,13 +27,19 @@ from mmmaskformer.checkpoint.saving import (
 )
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.runs import load_config, sync_dataset_meta
+from mmmaskformer.zoo import find_source
+from mmmaskformer.zoo.conversion import complete
 
 DATALOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=Path, metavar="SRC", help="checkpoint file, or Hugging Face folder")
+    parser.add_argument(
+        "source",
+        metavar="SRC",
+        help="checkpoint file, Hugging Face folder, or the name of a model with published weights, which are fetched",
+    )
     parser.add_argument("destination", type=Path, metavar="DST", help="file to write, or folder with --to hf")
     parser.add_argument(
         "--from", dest="source_format", default="auto", choices=("auto", *FORMATS), help="format of SRC (default: auto)"
@@ -54,8 +61,9 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    check_destination(args.destination, args.source, args.target)
-    checkpoint = read_checkpoint(args.source)
+    check_destination(args.destination, Path(args.source), args.target)
+    source, published = find_source(args.source)
+    checkpoint = read_checkpoint(source)
     if find_format(checkpoint) == "backbone" and args.source_format in ("auto", "backbone"):
         convert_backbone(checkpoint, args)
         return
@@ -65,12 +73,14 @@ def main() -> None:
         config.pop("work_dir")  # named after the config file, and so not that of the one to be written
     options = ConversionOptions(
         source=None if args.source_format == "auto" else args.source_format,
-        task=args.task,
+        task=args.task or (published.task if published and config is None else None),
         num_things=args.num_things,
         num_heads=args.num_heads,
         config=config,
     )
     model = to_ours(checkpoint, options)
+    if published and config is None:
+        complete(model, published)
     if args.target == "mmmaskformer":
         tables, files = [model.conversion.table()], write_ours(model, args.destination)
     else:
