@@ -7,18 +7,18 @@ import os
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
 TRACEBACK_VARIABLE = "MMMASKFORMER_TRACEBACK"
 LONGEST_MESSAGE = 2000
 
 
 class UserError(ValueError):
-    """A mistake in a config, a path or a file; the message says what is wrong, its value and how to fix it.
+    """A mistake in a config, a path, a file or a call; the message says what is wrong, its value and how to fix it.
+
+    The package raises it wherever the user can put the matter right. Of other exceptions, a ``ValueError`` among them,
+    the tools show the traceback; :func:`explain` has the few of other packages that they put into one line.
 
     The message is one line, whatever the names and values of a file that stand in it. An error of a data loader's
     worker, which torch raises again with the worker's traceback as its message, keeps that traceback.
@@ -27,6 +27,10 @@ class UserError(ValueError):
     def __str__(self) -> str:
         text = super().__str__()
         return text if is_from_worker(text) else printable(text, LONGEST_MESSAGE)
+
+
+class NotFiniteError(UserError, FloatingPointError):
+    """A prediction that is not finite: the training has diverged, or an image is not finite."""
 
 
 def is_from_worker(text: str) -> bool:
@@ -74,17 +78,13 @@ def explain(error: BaseException) -> str | None:
     text = str(error)
     if is_from_worker(text):
         last = re.match(r"([\w.]+): (.*)", text.strip().splitlines()[-1])
-        innermost = text.rpartition('File "')[2]
-        ours = last is not None and ("UserError" in last[1] or innermost.startswith(str(PACKAGE)))
-        return last[2] if ours or isinstance(error, FileNotFoundError) else None
+        return last[2] if last and ("UserError" in last[1] or isinstance(error, FileNotFoundError)) else None
     if isinstance(error, UserError):
         return text
     if isinstance(error, KeyError) and (unknown := _explain_unknown_type(text)):
         return unknown
     if isinstance(error, FileNotFoundError):
         return f"{error.filename} does not exist" if error.filename else text
-    if isinstance(error, ValueError | FloatingPointError) and _innermost_file(error).is_relative_to(PACKAGE):
-        return text
     # The registry calls a class with the config's keys, so that a wrong key shows as a wrong argument below it.
     if isinstance(error, TypeError) and re.search(r"__init__\(\) (got an unexpected|missing)", text):
         return f"the config does not fit a class it names: {text}"
@@ -133,8 +133,3 @@ def _explain_unknown_type(text: str) -> str | None:
                 pending += registry.children.values()
     name = found[1].strip("\"'")
     return f"no {found[2]} has the type '{name}'{suggest(name, known, bare_type)}"
-
-
-def _innermost_file(error: BaseException) -> Path:
-    frames = traceback.extract_tb(error.__traceback__)
-    return Path(frames[-1].filename).resolve() if frames else Path()

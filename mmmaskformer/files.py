@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and files that are elsewhere."""
+"""Files: written whole or not at all, named where they cannot be decoded, and elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from .errors import UserError
 
 
 @contextmanager
@@ -41,6 +43,28 @@ def atomic_open(path: str | os.PathLike, mode: str = "wb", *, sync: bool = False
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def decoding(what: str, path: Any) -> Iterator[None]:
+    """Names the file where the block fails to decode an image.
+
+    Args:
+        what: what the file is, for the message: ``"image"`` or ``"label map"``.
+        path: of the file.
+
+    Raises:
+        UserError: the file is damaged. A missing file keeps its own error.
+    """
+    import cv2
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    # What OpenCV and Pillow raise on broken files, and MMCV's assertion on an image that came back empty.
+    except (OSError, SyntaxError, AssertionError, cv2.error) as error:
+        raise UserError(f"the {what} {path} cannot be decoded; is the file whole?") from error
 
 
 def is_remote(backend_args: Mapping | None) -> bool:

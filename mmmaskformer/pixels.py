@@ -15,6 +15,12 @@ from torch import Tensor
 from mmmaskformer.precision import at_least_float32, without_autocast
 
 
+def size_of(x: Tensor) -> tuple[int, int]:
+    """(h, w) of maps (..., h, w)."""
+    height, width = x.shape[-2:]
+    return height, width
+
+
 @dataclass
 class PixelEmbeddings:
     """Per-pixel embeddings, with the pixel decoder's last convolution not yet applied if it has one.

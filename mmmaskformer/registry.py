@@ -7,6 +7,7 @@ scope's name and then the ``locations`` of the registry that is asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
@@ -38,20 +39,36 @@ def class_in_config(registry: Registry, config: Mapping) -> type | None:
         return scoped.get(kind)
 
 
-MODELS = Registry(
+class PartRegistry(Registry):
+    """A registry that imports its ``locations`` only for a name that it does not have yet.
+
+    MMEngine's imports them at every look-up, so that a part of the core could not be built without mmseg and mmdet.
+    """
+
+    def get(self, key: str) -> Any:
+        """The part registered under a name, with or without the scope; see MMEngine's ``Registry.get``."""
+        scope, name = self.split_scope_key(key)
+        if scope in (None, self.scope) and name in self.module_dict:
+            return self.module_dict[name]
+        return super().get(key)
+
+
+MODELS = PartRegistry(
     "model",
     scope=SCOPE,
     parent=MMENGINE_MODELS,
     locations=["mmmaskformer.core", "mmmaskformer.backbones", "mmmaskformer.seg", "mmmaskformer.det"],
 )
-TASK_UTILS = Registry("task util", scope=SCOPE, parent=MMENGINE_TASK_UTILS, locations=["mmmaskformer.core"])
-DATASETS = Registry("dataset", scope=SCOPE, parent=MMENGINE_DATASETS, locations=["mmmaskformer.datasets"])
-TRANSFORMS = Registry("transform", scope=SCOPE, parent=MMENGINE_TRANSFORMS, locations=["mmmaskformer.datasets"])
-METRICS = Registry("metric", scope=SCOPE, parent=MMENGINE_METRICS, locations=["mmmaskformer.evaluation"])
-HOOKS = Registry(
+TASK_UTILS = PartRegistry("task util", scope=SCOPE, parent=MMENGINE_TASK_UTILS, locations=["mmmaskformer.core"])
+DATASETS = PartRegistry("dataset", scope=SCOPE, parent=MMENGINE_DATASETS, locations=["mmmaskformer.datasets"])
+TRANSFORMS = PartRegistry("transform", scope=SCOPE, parent=MMENGINE_TRANSFORMS, locations=["mmmaskformer.datasets"])
+METRICS = PartRegistry("metric", scope=SCOPE, parent=MMENGINE_METRICS, locations=["mmmaskformer.evaluation"])
+HOOKS = PartRegistry(
     "hook", scope=SCOPE, parent=MMENGINE_HOOKS, locations=["mmmaskformer.engine", "mmmaskformer.engine.hooks.panels"]
 )
-OPTIM_WRAPPERS = Registry(
+OPTIM_WRAPPERS = PartRegistry(
     "optim_wrapper", scope=SCOPE, parent=MMENGINE_OPTIM_WRAPPERS, locations=["mmmaskformer.engine"]
 )
-VISUALIZERS = Registry("visualizer", scope=SCOPE, parent=MMENGINE_VISUALIZERS, locations=["mmmaskformer.visualization"])
+VISUALIZERS = PartRegistry(
+    "visualizer", scope=SCOPE, parent=MMENGINE_VISUALIZERS, locations=["mmmaskformer.visualization"]
+)

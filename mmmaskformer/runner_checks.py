@@ -6,8 +6,6 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mmengine.config import ConfigDict
-
 
 def check_data_in_every_runner() -> None:
     """Makes MMEngine's Runners check data sets when they build their loops.
@@ -18,11 +16,8 @@ def check_data_in_every_runner() -> None:
     from mmengine.dataset import BaseDataset
     from mmengine.runner import FlexibleRunner, Runner
 
-    if not getattr(BaseDataset._serialize_data, "checks_data", False):
-        BaseDataset._serialize_data = _refusing_nothing(BaseDataset._serialize_data)
+    BaseDataset._serialize_data = _refusing_nothing(BaseDataset._serialize_data)
     for runner in (Runner, FlexibleRunner):
-        if getattr(runner.build_dataloader, "checks_data", False):
-            continue
         runner.build_dataloader = staticmethod(_refusing_empty_data(runner.build_dataloader))
         for split in ("train", "val", "test"):
             name = f"build_{split}_loop"
@@ -37,7 +32,6 @@ def _refusing_nothing(original: Callable) -> Callable:
         check_not_empty(self, self.data_list)  # which NumPy could not concatenate
         return original(self)
 
-    serialize_data.checks_data = True
     return serialize_data
 
 
@@ -51,7 +45,6 @@ def _refusing_empty_data(original: Callable) -> Callable:
         check_not_empty(dataloader.dataset, dataloader.dataset)
         return dataloader
 
-    build_dataloader.checks_data = True
     return build_dataloader
 
 
@@ -77,6 +70,8 @@ def _checking_data(original: Callable, split: str) -> Callable:
 
 def _configs(runner: Any, split: str) -> dict[str, Any]:
     """A split's data loader and metrics, as far as they are configs and not built yet."""
+    from mmengine.config import ConfigDict
+
     found: dict[str, Any] = {}
     dataloader = getattr(runner, f"_{split}_dataloader", None)
     if isinstance(dataloader, Mapping):

@@ -66,11 +66,11 @@ class SegmentMap:
     def from_values(
         cls,
         values: ndarray,
-        known: Sequence[int],
-        labels: Sequence[int],
-        is_thing: Sequence[bool],
-        scores: Sequence[float] | None = None,
-        crowd: Sequence[bool] | None = None,
+        known: Sequence[int] | ndarray,
+        labels: Sequence[int] | ndarray,
+        is_thing: Sequence[bool] | ndarray,
+        scores: Sequence[float] | ndarray | None = None,
+        crowd: Sequence[bool] | ndarray | None = None,
         void: int = 0,
         name: str | None = None,
     ) -> SegmentMap:
@@ -90,8 +90,8 @@ class SegmentMap:
         Raises:
             UserError: two segments of the list have one value, or one has that of void; map and list do not agree.
         """
-        known = np.asarray(known, np.int64)
-        ids, unknown, areas = number_pixels(values, known, void, name or "panoptic map")
+        values_of_segments = np.asarray(known, np.int64)
+        ids, unknown, areas = number_pixels(values, values_of_segments, void, name or "panoptic map")
         found = cls(
             ids,
             np.asarray(labels, np.int64),
@@ -110,7 +110,7 @@ class SegmentMap:
                 "mmmaskformer.CheckedPanopticDataset does not.)"
             )
         if empty.any():
-            raise UserError(f"{name}: the segments {listed(known[empty])} have no pixel in the map")
+            raise UserError(f"{name}: the segments {listed(values_of_segments[empty])} have no pixel in the map")
         return found
 
     @classmethod

@@ -12,6 +12,8 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from mmmaskformer.errors import UserError
+
 from .pixels import PixelEmbeddings
 from .precision import at_least_float32, without_autocast
 
@@ -182,7 +184,7 @@ class SegmentTargets:
             first_class: classes below it are no segments, for instance things whose instances come from elsewhere.
 
         Raises:
-            ValueError: a label is neither in 0..K-1 nor the ignore index; names the label and the map.
+            UserError: a label is neither in 0..K-1 nor the ignore index; names the label and the map.
         """
         maps = maps.long()
         void = maps == ignore_index
@@ -196,7 +198,7 @@ class SegmentTargets:
             image = int(present[:, -1].nonzero()[0])
             name = names[image] if names else f"label map {image} of the batch"
             labels = maps[image][wrong[image]].unique().tolist()
-            raise ValueError(
+            raise UserError(
                 f"{name}: label {', '.join(map(str, labels))} in the ground truth, expected 0..{num_classes - 1} or "
                 f"the ignore index {ignore_index}. Does num_classes={num_classes} fit the data set, and should "
                 "reduce_zero_label be set?"

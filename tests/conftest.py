@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import mmmaskformer  # noqa: F401 (tests may then import mmseg.models before anything of ours)
+from mmmaskformer import safeguards  # tests may then import mmseg.models before anything else of ours
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
@@ -16,6 +16,12 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"reference data not found at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def safeguarded() -> None:
+    """Turns on the safeguards, as the tools do."""
+    safeguards.install()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """What README and docs/ say of commands, configs and files is so."""
 
 import argparse
+import importlib
 import re
 import runpy
 import sys
@@ -12,12 +13,15 @@ from unittest.mock import patch
 import pytest
 import segmenter
 import tiny
+import torch
 from doc_commands import PAGES, ROOT, Command, blocks, commands
 from launching import run_tool
 from mmengine.config import Config
 
 from mmmaskformer.analysis.complexity import build_on_meta
+from mmmaskformer.registry import MODELS
 from mmmaskformer.runs import load_config, sync_dataset_meta
+from mmmaskformer.structures import SegmentTargets
 
 CONFIGS = ROOT / "configs"
 MORE = """
@@ -219,3 +223,32 @@ def test_links_lead_to_files_and_headings_that_are_there() -> None:
 
 def test_the_readme_takes_a_minute() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 180
+
+
+def test_the_parts_in_the_page_on_extending_train_and_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = blocks(ROOT / "docs/extending.md", "python")
+    assert len(code) == 3 and all(len(block.splitlines()) <= 25 for block in code)
+    (tmp_path / "my_parts.py").write_text("\n".join(code))
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("my_parts")
+    head = MODELS.build(
+        dict(
+            type="mmmaskformer.FixedQueryHead",
+            in_channels=[8, 8],
+            strides=[4, 8],
+            num_classes=3,
+            num_queries=4,
+            channels=16,
+            pixel_decoder=dict(type="mmmaskformer.SumPixelDecoder"),
+            transformer_decoder=dict(num_layers=1, num_heads=2),
+            criterion=dict(mask_losses=[dict(type="mmmaskformer.FocalLoss"), dict(type="mmmaskformer.TverskyLoss")]),
+        )
+    )
+    head.init_weights()
+    features = [torch.rand(2, 8, 16, 16), torch.rand(2, 8, 8, 8)]
+    targets = SegmentTargets.from_semantic_maps(torch.arange(2 * 64 * 64).view(2, 64, 64) % 3, 3, 255)
+    losses = head.criterion(head(features), targets)
+    assert set(losses) == {"loss_cls", "loss_mask", "loss_tversky"}
+    sum(losses.values()).backward()
+    assert head.segments.weight.grad.any() and head.pixel_decoder.projections[1].weight.grad.any()
+    assert head.predict(features, [dict(img_shape=(64, 64))] * 2).shape == (2, 3, 64, 64)

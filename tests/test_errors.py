@@ -6,7 +6,8 @@ import pytest
 from mmengine.registry import MODELS, init_default_scope
 from torch.utils.data import DataLoader, Dataset
 
-from mmmaskformer.errors import UserError, bare_type, explain, one_line_errors, suggest
+from mmmaskformer.errors import NotFiniteError, UserError, bare_type, explain, one_line_errors, suggest
+from mmmaskformer.files import atomic_open
 
 
 class Unreadable(Dataset):
@@ -65,6 +66,15 @@ def test_a_missing_file_is_named() -> None:
 def test_a_defect_elsewhere_is_not_explained_away() -> None:
     assert explain(caught(lambda: int("one"))) is None
     assert explain(caught(lambda: {}["key"])) is None
+
+
+def test_a_value_error_of_the_package_keeps_its_traceback() -> None:
+    error = caught(lambda: atomic_open("labels.png", "r").__enter__())
+    assert type(error) is ValueError and explain(error) is None
+
+
+def test_a_diverged_training_is_a_user_error() -> None:
+    assert explain(NotFiniteError("non-finite values in class_logits")) == "non-finite values in class_logits"
 
 
 def test_a_user_error_ends_with_status_2_and_one_line(capsys: pytest.CaptureFixture) -> None:

@@ -16,6 +16,7 @@ from mmmaskformer.det.samples import segment_targets
 from mmmaskformer.errors import UserError
 from mmmaskformer.runs.dataset_info import class_counts
 
+pytestmark = pytest.mark.usefixtures("safeguarded")
 SEMANTIC = ["MaskFormerHead", "PerPixelBaselineHead", "PerPixelBaselinePlusHead"]
 
 

@@ -32,7 +32,8 @@ def test_a_wheel_ships_configs_and_tools_inside_the_package(source: Path, tmp_pa
     names = zipfile.ZipFile(wheel).namelist()
     assert wheel.name == f"mmmaskformer-{__version__}-py3-none-any.whl"
     assert not {f"mmmaskformer/.mim/{name}" for name in SHIPPED} - set(names)
-    assert {"mmmaskformer/datasets/ade20k_full_classes.txt", "mmmaskformer/zoo/released.json"} <= set(names)
+    data = {"py.typed", "datasets/ade20k_full_classes.txt", "zoo/released.json"}
+    assert {f"mmmaskformer/{name}" for name in data} <= set(names)
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 
 

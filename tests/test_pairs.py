@@ -18,6 +18,7 @@ from PIL import Image
 from mmmaskformer import pairs
 from mmmaskformer.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("safeguarded")
 IGNORE = "color_type='color_ignore_orientation'"
 UPRIGHT, ORIENTATIONS = 1, range(1, 9)
 

@@ -1,4 +1,4 @@
-"""Any Runner refuses data on which it would train in vain, before the first iteration."""
+"""A run that names a part of ours refuses data on which it would train in vain, before the first iteration."""
 
 import copy
 import json
@@ -202,6 +202,7 @@ def test_a_data_set_of_which_nothing_is_left_is_refused(cfg: Config, workers: in
     refused(cfg, tmp_path, r"the data set CocoDataset \(.*instances\.json\) has no sample")
 
 
+@pytest.mark.usefixtures("safeguarded")  # the run names no part of the package
 def test_an_empty_folder_of_images_is_refused_for_any_model(tmp_path: Path) -> None:
     cfg = Config.fromfile(write_semantic_config(tmp_path / "tiny.py", make_semantic_dataset(tmp_path / "data", 1)))
     cfg.train_dataloader.dataset.img_suffix = ".jpg"

@@ -6,7 +6,7 @@ import argparse
 
 from mmengine.runner import Runner
 
-from mmmaskformer import apis, runs
+from mmmaskformer import apis, runs, safeguards
 from mmmaskformer.engine import leave_cpu_process_group
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.runs import arguments
@@ -26,6 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    safeguards.install()
     arguments.set_local_rank(args)
     cfg = runs.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir

@@ -7,7 +7,7 @@ import argparse
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmmaskformer import apis, runs
+from mmmaskformer import apis, runs, safeguards
 from mmmaskformer.apis.outputs import OUTPUTS
 from mmmaskformer.errors import UserError, one_line_errors
 from mmmaskformer.export import read_exported
@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    safeguards.install()
     cfg = runs.load_config(args.config, args.cfg_options)
     cfg.work_dir = args.work_dir or cfg.work_dir
     runs.check_work_dir(cfg)

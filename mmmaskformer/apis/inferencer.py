@@ -13,24 +13,23 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from numpy import ndarray
 
-from mmmaskformer.apis.arrays import check_whole, fit_model
 from mmmaskformer.apis.call_options import call_options, changed_test_cfg
+from mmmaskformer.apis.image_pipeline import ImagePipeline
 from mmmaskformer.apis.images import (
     ImageInMemory,
     ImageSource,
     ListedImage,
-    check_is_file,
     check_outputs,
     is_one_image,
     list_images,
     output_names,
 )
-from mmmaskformer.apis.model_info import class_names, find_device, inference_pipeline, model_channels, num_classes
+from mmmaskformer.apis.model_info import class_names, find_device, model_channels, num_classes
 from mmmaskformer.apis.outputs import choose_outputs
 from mmmaskformer.apis.results import SegmentationResult, image_outputs
 from mmmaskformer.datasets.progress import with_progress
@@ -43,7 +42,6 @@ from mmmaskformer.sample_results import prediction_of
 from mmmaskformer.zoo import find_model
 
 TRIED_SIZE = (64, 64)
-DEEP_COLOR_TYPES = ("unchanged", "anydepth")  # files are read with their own bits
 ErrorHandler = Callable[[str, UserError], None]
 
 
@@ -69,6 +67,7 @@ class MaskFormerInferencer:
             files that you trust.
 
     Attributes:
+        cfg: the config.
         model: the segmentor or detector, in evaluation.
         classes: names of the classes: the checkpoint's, or else those of the config's data set.
         palette: their colors.
@@ -111,19 +110,15 @@ class MaskFormerInferencer:
             checkpoint = os.fspath(checkpoint)
             check_checkpoint_exists(checkpoint, "checkpoint")
         self.device = find_device(device)
-        cfg = find_config(config, checkpoint, cfg_options, trust_config)
+        self.cfg = cfg = find_config(config, checkpoint, cfg_options, trust_config)
         init_default_scope(cfg.get("default_scope", "mmseg"))
         check_sizes(cfg)
         sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
         if outputs is not None:
             choose_outputs(cfg, outputs)
-        loading, *steps = inference_pipeline(cfg)
         stored = config is None and not trust_config
         with built_from(f"the config of {checkpoint}") if stored else nullcontext():
-            self._from_file = Compose([loading, *steps])
-            self._loading = {key: loading[key] for key in ("color_type", "backend_args") if key in loading}
-            from_array = dict(type="mmseg.LoadImageFromNDArray", to_float32=loading.get("to_float32", False))
-            self._from_array = Compose([from_array, *steps])
+            self._pipeline = ImagePipeline(cfg)
             self.model = MODELS.build(cfg.model)
             dataset_meta: Mapping[str, Any] = {}
             if checkpoint is not None:
@@ -135,7 +130,7 @@ class MaskFormerInferencer:
             self._numbers = count()  # of images without a name, so that two calls give none the same
             self._lock = Lock()
             if stored:
-                self._try(Compose([from_array, steps[-1]]))
+                self._try()
 
     def __call__(
         self,
@@ -206,7 +201,9 @@ class MaskFormerInferencer:
         channel_order: str = "bgr",
         leave_out: str | os.PathLike | None = None,
     ) -> list[ListedImage]:
-        return list_images(inputs, leave_out, channel_order, self._loading.get("color_type", "color"), self._numbers)
+        return list_images(
+            inputs, leave_out, channel_order, self._pipeline.loading.get("color_type", "color"), self._numbers
+        )
 
     def visualize(self, image: ImageSource, opacity: float = 0.5) -> ndarray:
         """A picture of one image's result, (H', W', 3) uint8, RGB; see :meth:`SegmentationResult.overlay`."""
@@ -252,20 +249,13 @@ class MaskFormerInferencer:
         Raises:
             UserError: the file is cut short, or the array does not fit the model.
         """
-        more = dict(seg_fields=[], reduce_zero_label=False)
-        if isinstance(image, ImageInMemory):
-            eight_bits = self._loading.get("color_type") not in DEEP_COLOR_TYPES
-            pixels = fit_model(image.pixels, model_channels(self.model), eight_bits, image.stem)
-            return self._from_array(dict(img=pixels, img_path=image.stem, **more))
-        check_is_file(image)
-        check_whole(image, str(image))
-        return self._from_file(dict(img_path=str(image), **more))
+        return self._pipeline(image, self.model)
 
-    def _try(self, pipeline: Compose) -> None:
+    def _try(self) -> None:
         """Predict a small black image, so that a config that does not work is known before the first real one."""
-        image = np.zeros((*TRIED_SIZE, model_channels(self.model) or 3), np.uint8)
-        sample = pipeline(dict(img=image, img_path="", img_id=0, seg_fields=[], reduce_zero_label=False))
-        for _ in self._predict([(ImageInMemory(image, ""), "", sample)], {}):
+        image = ImageInMemory(np.zeros((*TRIED_SIZE, model_channels(self.model) or 3), np.uint8), "")
+        sample = self._pipeline(image, self.model, only_pack=True)
+        for _ in self._predict([(image, "", sample)], {}):
             pass
 
     @torch.no_grad()
@@ -279,5 +269,5 @@ class MaskFormerInferencer:
             if "object_mask_thr" in options and found.instances is not None:
                 found = replace(found, instances=found.instances.above(options["object_mask_thr"]))
             source = image.pixels if isinstance(image, ImageInMemory) else image
-            about = (self.classes, self.palette, source, name, self._loading)
+            about = (self.classes, self.palette, source, name, self._pipeline.loading)
             yield SegmentationResult(found.labels, found.panoptic, found.instances, *about)

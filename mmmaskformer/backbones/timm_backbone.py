@@ -18,7 +18,7 @@ from mmmaskformer.backbones.pretrained import (
     efficientnet_lite0_state,
     timm_state,
 )
-from mmmaskformer.errors import suggest
+from mmmaskformer.errors import UserError, suggest
 from mmmaskformer.registry import MODELS
 
 
@@ -43,7 +43,7 @@ class TimmBackbone(BaseModule):
 
     Raises:
         ImportError: timm is not installed.
-        ValueError: unknown model, levels that the model does not have, or both ``pretrained`` and ``init_cfg``.
+        UserError: unknown model, levels that the model does not have, or both ``pretrained`` and ``init_cfg``.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class TimmBackbone(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if pretrained and init_cfg:
-            raise ValueError("TimmBackbone got both pretrained and init_cfg; give one source of weights")
+            raise UserError("TimmBackbone got both pretrained and init_cfg; give one source of weights")
         if pretrained == EFFICIENTNET_LITE0_PACKAGE and model_name.split(".")[0] != EFFICIENTNET_LITE0_MODEL:
-            raise ValueError(
+            raise UserError(
                 f"pretrained={pretrained!r} holds weights of {EFFICIENTNET_LITE0_MODEL!r}, not of {model_name!r}"
             )
         self.model_name = model_name
@@ -141,7 +141,7 @@ class TimmBackbone(BaseModule):
             return self._create(out_indices=self._out_indices, pretrained=True, **overlay).state_dict()
         except RuntimeError as error:
             source = self.pretrained if overlay else "timm's weights"
-            raise ValueError(f"{source} do not fit timm model {self.model_name!r}: {error}") from error
+            raise UserError(f"{source} do not fit timm model {self.model_name!r}: {error}") from error
 
 
 def import_timm() -> ModuleType:
@@ -149,7 +149,7 @@ def import_timm() -> ModuleType:
     try:
         import timm
     except ModuleNotFoundError as error:
-        raise ImportError("TimmBackbone needs timm: pip install timm") from error
+        raise UserError("TimmBackbone needs timm: pip install timm") from error
     return timm
 
 
@@ -160,7 +160,7 @@ def check_model_name(model_name: str) -> None:
     if ":" in model_name or timm.is_model(architecture):
         return
     hint = suggest(architecture, timm.list_models()) or "; timm.list_models() lists them"
-    raise ValueError(f"timm has no model {model_name!r}{hint}")
+    raise UserError(f"timm has no model {model_name!r}{hint}")
 
 
 def levels_at_strides(reductions: Sequence[int], strides: Sequence[int], model_name: str) -> tuple[int, ...]:
@@ -172,12 +172,12 @@ def levels_at_strides(reductions: Sequence[int], strides: Sequence[int], model_n
         model_name: named in the error.
 
     Raises:
-        ValueError: no level has one of the strides.
+        UserError: no level has one of the strides.
     """
     reductions = list(reductions)
     missing = [stride for stride in strides if stride not in reductions]
     if missing:
-        raise ValueError(f"timm model {model_name!r} has no level at stride {missing}; it has {reductions}")
+        raise UserError(f"timm model {model_name!r} has no level at stride {missing}; it has {reductions}")
     return tuple(len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides)
 
 
@@ -193,12 +193,12 @@ def modules_up_to(model: nn.Module, levels: Sequence[dict], last: int) -> list[n
         Modules none of which lies inside another.
 
     Raises:
-        ValueError: the model has no such level, or its end cannot be found among the modules.
+        UserError: the model has no such level, or its end cannot be found among the modules.
     """
     if last < 0:
         return []
     if last >= len(levels):
-        raise ValueError(f"frozen_stages={last}, but the model has levels 0..{len(levels) - 1}")
+        raise UserError(f"frozen_stages={last}, but the model has levels 0..{len(levels) - 1}")
     end = levels[last]["module"]
     # timm's feature models keep the levels in order, either nested ("layers.0") or flat ("layers_0").
     before: list[nn.Module] = []
@@ -212,4 +212,4 @@ def modules_up_to(model: nn.Module, levels: Sequence[dict], last: int) -> list[n
                 break
             before.append(child)
         else:
-            raise ValueError(f"frozen_stages={last}: module {end!r} is not in the feature model")
+            raise UserError(f"frozen_stages={last}: module {end!r} is not in the feature model")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmmaskformer.pixels import size_of
 from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import MODELS, TASK_UTILS
 
@@ -32,7 +33,7 @@ def boxes_of_masks(masks: Tensor) -> Tensor:
 
 def boxes_of_segments(masks: Tensor, dtype: torch.dtype) -> Tensor:
     """Return normalized (cx, cy, w, h) (n, 4) around masks (n, H, W) bool."""
-    return normalized(boxes_of_masks(masks).to(dtype), masks.shape[-2:])
+    return normalized(boxes_of_masks(masks).to(dtype), size_of(masks))
 
 
 def normalized(boxes: Tensor, size: tuple[int, int]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmmaskformer.pixels import PixelEmbeddings
+from mmmaskformer.pixels import PixelEmbeddings, size_of
 from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
 
@@ -60,7 +60,7 @@ def pooled_features(mask_embeds: Tensor, pixels: PixelEmbeddings) -> Tensor:
     layers, batch, queries = mask_embeds.shape[:3]
     with torch.no_grad(), without_autocast(mask_embeds):
         embeds = at_least_float32(mask_embeds).transpose(0, 1).flatten(1, 2)
-        (coarse,) = pixels.resized([tuple(features.shape[-2:])])
+        (coarse,) = pixels.resized([size_of(features)])
         weights = embeds.bmm(coarse.flatten(2)).sigmoid_()
         weights /= weights.sum(-1, keepdim=True).clamp(min=torch.finfo(weights.dtype).tiny)
     return weights.to(features.dtype).bmm(features.flatten(2).mT).unflatten(1, (layers, queries)).transpose(0, 1)

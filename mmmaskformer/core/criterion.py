@@ -10,6 +10,7 @@ from mmengine import dist
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS, TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
@@ -42,7 +43,7 @@ class ClassificationLoss(BaseModule):
     ) -> None:
         super().__init__()
         if class_weight is not None and len(class_weight) != num_classes:
-            raise ValueError(
+            raise UserError(
                 f"ClassificationLoss: {len(class_weight)} class weights for {num_classes} classes; the weight of "
                 "'no object' is given apart, as no_object_weight"
             )
@@ -91,8 +92,8 @@ class MaskCriterion(BaseModule):
             default_args=dict(num_classes=num_classes),
         )
         mask_losses = mask_losses or [dict(type="mmmaskformer.FocalLoss"), dict(type="mmmaskformer.DiceLoss")]
-        self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
-        self.box_losses: Sequence[BoxLoss] = nn.ModuleList(MODELS.build(loss) for loss in box_losses)
+        self.mask_losses: Sequence[MaskLoss] = nn.ModuleList(map(MODELS.build, mask_losses))  # type: ignore[assignment]
+        self.box_losses: Sequence[BoxLoss] = nn.ModuleList(map(MODELS.build, box_losses))  # type: ignore[assignment]
         self.assigner = TASK_UTILS.build(assigner or dict(type="mmmaskformer.HungarianAssigner"))
         costs = [cost for loss in self.mask_losses if (cost := loss.matching_cost())]
         # Losses that have no cost leave the paper's: by class alone, masks would be matched at random.
@@ -108,7 +109,7 @@ class MaskCriterion(BaseModule):
         Those of pilots, which need no matching, carry ``pilot.`` before that.
 
         Raises:
-            ValueError: box losses without predicted boxes or the reverse.
+            UserError: box losses without predicted boxes or the reverse.
             FloatingPointError: a prediction is not finite.
         """
         losses = self._losses(predictions, targets, self.assigner)
@@ -126,7 +127,7 @@ class MaskCriterion(BaseModule):
         if not self.deep_supervision:
             predictions = predictions.last_layer()
         if bool(len(self.box_losses)) != (predictions.boxes is not None):
-            raise ValueError(
+            raise UserError(
                 f"MaskCriterion has {len(self.box_losses)} box losses but the head predicts "
                 f"{'no ' if predictions.boxes is None else ''}boxes: set predict_boxes in the head and box_losses in "
                 "the criterion together"

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.structures import MaskPredictions
 
@@ -71,7 +72,7 @@ def label_map(
         (H', W') int64 labels.
     """
     if order not in ORDERS or method not in METHODS:
-        raise ValueError(f"order={order!r} (one of {ORDERS}) and method={method!r} (one of {METHODS})")
+        raise UserError(f"order={order!r} (one of {ORDERS}) and method={method!r} (one of {METHODS})")
     logits = predictions.masks_of(image, predictions.mask_embeds[layer, image])
     if method == "semantic":
         weights = class_probabilities(predictions.class_logits[layer, image])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mmengine.model import BaseModule
 
+from mmmaskformer.errors import UserError
+
 
 class WeightedLoss(BaseModule):
     """A loss that the criterion weighs and logs.
@@ -16,6 +18,6 @@ class WeightedLoss(BaseModule):
     def __init__(self, loss_weight: float, loss_name: str) -> None:
         super().__init__()
         if "loss" not in loss_name:
-            raise ValueError(f"{type(self).__name__}: loss_name={loss_name!r} must contain 'loss' to be trained")
+            raise UserError(f"{type(self).__name__}: loss_name={loss_name!r} must contain 'loss' to be trained")
         self.loss_weight = loss_weight
         self.loss_name = loss_name

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmmaskformer.pixels import size_of
 from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
 
@@ -175,13 +176,13 @@ def _evaluate(
     upstream: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
     """Values (len(losses), M, L) and, given upstream gradients of that shape, the gradient (M, L, h, w)."""
-    count, layers, *small_size = mask_logits.shape
-    size = masks.shape[-2:]
+    count, layers = mask_logits.shape[:2]
+    size = size_of(masks)
     values = mask_logits.new_empty(len(losses), count, layers)
-    gradient, adjoint = None, None
+    gradient = None if upstream is None else torch.empty_like(mask_logits)
+    adjoint = None
     if upstream is not None:
-        gradient = torch.empty_like(mask_logits)
-        adjoint = BilinearAdjoint(tuple(small_size), size, mask_logits.device, mask_logits.dtype)
+        adjoint = BilinearAdjoint(size_of(mask_logits), size, mask_logits.device, mask_logits.dtype)
     rows = rows_per_chunk(mask_logits.device, size[0] * size[1])
     layer_step, segment_step = min(rows, layers), max(1, rows // layers)
     for start in range(0, count, segment_step):
@@ -196,10 +197,10 @@ def _evaluate(
             for index, loss in enumerate(losses):
                 value, slope = loss.value_and_slope(pixels, upstream is not None)
                 values[index][part] = value * loss.loss_weight
-                if slope is not None:
+                if slope is not None and upstream is not None:
                     # Not in place: a slope may be a map that the losses share.
                     factor = (upstream[index][part] * loss.loss_weight)[..., None]
                     total = slope * factor if total is None else total.addcmul_(slope, factor)
-            if total is not None:
+            if total is not None and gradient is not None and adjoint is not None:
                 gradient[part] = adjoint(total.view(-1, *size)).view(small.shape)
     return values, gradient

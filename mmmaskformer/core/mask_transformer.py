@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.precision import at_least_float32, without_autocast
 from mmmaskformer.registry import MODELS
@@ -44,7 +45,7 @@ class MaskTransformer(MaskModel):
         init_cfg: as for every module of MMEngine.
 
     Raises:
-        ValueError: a size that cannot be, or a transformer decoder that reads more maps than the pixel decoder has.
+        UserError: a size that cannot be, or a transformer decoder that reads more maps than the pixel decoder has.
     """
 
     def __init__(
@@ -69,9 +70,9 @@ class MaskTransformer(MaskModel):
         mask_dim = channels if mask_dim is None else mask_dim
         for name, value in dict(num_classes=num_classes, num_queries=num_queries, channels=channels).items():
             if value < 1:
-                raise ValueError(f"{type(self).__name__}: {name}={value}, expected at least 1")
+                raise UserError(f"{type(self).__name__}: {name}={value}, expected at least 1")
         if not in_channels or min(in_channels) < 1:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__}: in_channels={in_channels}, expected the positive channel counts of the "
                 "backbone's stages, finest first"
             )
@@ -105,7 +106,7 @@ class MaskTransformer(MaskModel):
         if config is None:
             return None
         if not self.transformer_decoder.takes_pilots:
-            raise ValueError(
+            raise UserError(
                 f"pilots: {type(self.transformer_decoder).__name__} has no masked attention, by which pilots are given "
                 "their segments: use mmmaskformer.MaskedAttentionDecoder, or leave pilots out"
             )
@@ -118,7 +119,7 @@ class MaskTransformer(MaskModel):
             return [getattr(self.pixel_decoder, "memory_channels", in_channels[-1])]
         available = getattr(self.pixel_decoder, "map_channels", ())
         if len(available) < wanted:
-            raise ValueError(
+            raise UserError(
                 f"{type(self.transformer_decoder).__name__} reads {wanted} maps of the pixel decoder, but "
                 f"{type(self.pixel_decoder).__name__} has {len(available)} below its finest stride: set "
                 "transformer_decoder.num_scales to at most that, or take a pixel decoder or backbone with more stages"
@@ -130,7 +131,8 @@ class MaskTransformer(MaskModel):
         for module in self.input_proj.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight, a=1)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def forward(
         self,
@@ -191,7 +193,8 @@ class MaskTransformer(MaskModel):
     def memory(self, found: PixelFeatures, padding_mask: Tensor | None) -> list[Memory]:
         """Return the maps that the transformer decoder reads, coarsest first; ``padding_mask`` is (B, H, W) or None."""
         scales = self.transformer_decoder.num_scales
-        maps, projections = (found.maps[:scales], self.input_proj) if scales else ([found.memory], [self.input_proj])
+        maps = found.maps[:scales] if scales else [found.memory]
+        projections = self.input_proj if isinstance(self.input_proj, nn.ModuleList) else [self.input_proj]
         memory = []
         for features, project in zip(maps, projections):
             features = project(features)

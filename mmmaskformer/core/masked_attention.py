@@ -13,6 +13,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
 from .memory import Memory
@@ -124,7 +125,7 @@ class MaskedAttentionDecoder(TransformerStack):
         num_scales: how many of the pixel decoder's maps are read, coarsest first (strides 32, 16 and 8).
 
     Raises:
-        ValueError: a size that cannot be.
+        UserError: a size that cannot be.
     """
 
     layer_type = MaskedAttentionLayer
@@ -142,7 +143,7 @@ class MaskedAttentionDecoder(TransformerStack):
     ) -> None:
         super().__init__(channels, num_layers, num_heads, feedforward_channels, dropout)
         if num_scales < 1:
-            raise ValueError(f"MaskedAttentionDecoder: num_scales={num_scales}, expected at least 1")
+            raise UserError(f"MaskedAttentionDecoder: num_scales={num_scales}, expected at least 1")
         # A map that no layer reads would leave parameters without a gradient.
         self.num_scales = min(num_scales, num_layers)
         self.level_embed = nn.Embedding(self.num_scales, channels)

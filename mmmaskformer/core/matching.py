@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from mmmaskformer.errors import NotFiniteError, UserError
 from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import TASK_UTILS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
@@ -138,7 +139,7 @@ class HungarianAssigner:
             self._warn_of_too_few(queries, targets)
         costs = self.cost(predictions, targets).cpu()
         if not costs.isfinite().all():
-            raise FloatingPointError(describe_non_finite(predictions))
+            raise NotFiniteError(describe_non_finite(predictions))
         for layer in range(layers):
             start = 0
             for image, count in enumerate(targets.counts):
@@ -160,7 +161,7 @@ class HungarianAssigner:
         if self.box_costs:
             if predictions.boxes is None:
                 names = ", ".join(type(box_cost).__name__ for box_cost in self.box_costs)
-                raise ValueError(f"{names}: the model predicts no boxes; set predict_boxes=True in the head")
+                raise UserError(f"{names}: the model predicts no boxes; set predict_boxes=True in the head")
             boxes = targets.pad(boxes_of_segments(targets.masks, cost.dtype))
             cost += sum(box_cost(predictions.boxes, boxes) * box_cost.weight for box_cost in self.box_costs)
         if self.mask_costs:
@@ -185,7 +186,8 @@ class HungarianAssigner:
         chunks = []
         for chunk in embeds.split(PRODUCT_ROWS, dim=1):
             for logits in chunk.bmm(pixels).split(rows, dim=1):
-                chunks.append(sum(cost(logits, masks) * cost.weight for cost in self.mask_costs))
+                first, *rest = (cost(logits, masks) * cost.weight for cost in self.mask_costs)
+                chunks.append(sum(rest, first))
             # A view of the whole product, which would otherwise be kept until the next one is there.
             del logits
         return torch.cat(chunks, dim=1)
@@ -213,17 +215,17 @@ class FixedAssigner:
         """Match.
 
         Raises:
-            ValueError: the number of queries is not the number of classes, or an image has two segments of one class.
+            UserError: the number of queries is not the number of classes, or an image has two segments of one class.
         """
         if predictions.num_queries != predictions.num_classes:
-            raise ValueError(
+            raise UserError(
                 f"fixed matching needs as many queries as classes, got {predictions.num_queries} queries and "
                 f"{predictions.num_classes} classes: set num_queries={predictions.num_classes} or use HungarianAssigner"
             )
         labels = targets.labels.cpu()
         for image, own in enumerate(labels.split(targets.counts)):
             if len(own.unique()) < len(own):
-                raise ValueError(
+                raise UserError(
                     f"fixed matching gives a class one query, but {targets.name(image)} has several segments of one "
                     f"class (labels {own.tolist()}): use HungarianAssigner for instances"
                 )
@@ -261,7 +263,8 @@ class MatchedPairs:
         images = torch.repeat_interleave(torch.tensor(targets.counts))[segments]
         index = torch.stack([layers, images, queries[segments, layers], segments])
         counts = images.bincount(minlength=len(targets.counts)).tolist()
-        return cls(*index.to(targets.labels.device, non_blocking=True), counts, tuple(queries.shape))
+        layers, images, matched, segments = index.to(targets.labels.device, non_blocking=True)
+        return cls(layers, images, matched, segments, counts, (queries.shape[0], queries.shape[1]))
 
     @property
     def complete(self) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mmmaskformer.pixels import size_of
+
 
 @dataclass
 class Memory:
@@ -30,5 +32,5 @@ class Memory:
             features.flatten(2).transpose(1, 2),
             positions.flatten(2).transpose(1, 2),
             None if padding_mask is None else padding_mask.flatten(1),
-            tuple(features.shape[-2:]),
+            size_of(features),
         )

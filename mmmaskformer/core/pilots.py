@@ -16,6 +16,7 @@ from mmengine import dist
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import SegmentTargets, pad_rows
 
@@ -68,7 +69,7 @@ class MaskPilots(BaseModule):
     def __init__(self, num_classes: int, channels: int, label_noise: float = 0.2) -> None:
         super().__init__()
         if not 0 <= label_noise <= 1:
-            raise ValueError(f"MaskPilots: label_noise={label_noise}, expected 0..1")
+            raise UserError(f"MaskPilots: label_noise={label_noise}, expected 0..1")
         self.num_classes = num_classes
         self.label_noise = label_noise
         self.label_embed = nn.Embedding(num_classes + 1, channels)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule, caffe2_xavier_init
 from torch import Tensor, nn
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
 
@@ -44,9 +45,9 @@ class FPNPixelDecoder(BaseModule):
     ) -> None:
         super().__init__()
         if norm_groups < 1 or channels < 1 or channels % norm_groups:
-            raise ValueError(f"FPNPixelDecoder: norm_groups={norm_groups} must divide channels={channels}")
+            raise UserError(f"FPNPixelDecoder: norm_groups={norm_groups} must divide channels={channels}")
         if len(in_channels) < 1 or min(in_channels) < 1 or mask_dim < 1:
-            raise ValueError(
+            raise UserError(
                 f"FPNPixelDecoder: in_channels={list(in_channels)} and mask_dim={mask_dim} must be positive"
             )
         *finer, coarsest = in_channels
@@ -113,7 +114,7 @@ class PositionedPixelDecoder(FPNPixelDecoder):
             level takes one less than the next finer one: a coarse map cannot show a short wave.
 
     Raises:
-        ValueError: sizes or waves that cannot be.
+        UserError: sizes or waves that cannot be.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class PositionedPixelDecoder(FPNPixelDecoder):
         super().__init__(in_channels, channels, mask_dim, norm_groups)
         cycles, levels = list(cycles), len(self.in_channels)
         if len(cycles) < levels or sorted(set(cycles)) != cycles or cycles[0] <= 0:
-            raise ValueError(
+            raise UserError(
                 f"PositionedPixelDecoder: cycles={cycles}, expected rising positive numbers, at least as many as the "
                 f"backbone's stages ({levels})"
             )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmmaskformer.pixels import size_of
 from mmmaskformer.precision import at_least_float32, without_autocast
 
 from .numerics import bilinear_taps
@@ -35,7 +36,7 @@ class OutputGeometry:
     @classmethod
     def plain(cls, size: tuple[int, int]) -> OutputGeometry:
         """No padding, output at input size."""
-        return cls(tuple(size), (0, 0, *size), tuple(size))
+        return cls(size, (0, 0, *size), size)
 
 
 class _Axis:
@@ -123,7 +124,7 @@ def tiles(
         The rows, and their scores (rows, W', S).
     """
     rows = rows_per_tile(logits.device, geometry, max(len(logits), depth))
-    resizing = _Resizing(tuple(logits.shape[1:]), geometry)
+    resizing = _Resizing(size_of(logits), geometry)
     for start in range(0, geometry.output_size[0], rows):
         stop = min(start + rows, geometry.output_size[0])
         with without_autocast(logits):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.registry import MODELS
 
 from .memory import Memory
@@ -31,7 +32,7 @@ class SinePositionalEncoding(BaseModule):
     def __init__(self, channels: int = 256, temperature: float = 10000.0) -> None:
         super().__init__()
         if channels <= 0 or channels % 4:
-            raise ValueError(f"SinePositionalEncoding: channels={channels}, expected a positive multiple of 4")
+            raise UserError(f"SinePositionalEncoding: channels={channels}, expected a positive multiple of 4")
         self.channels = channels
         self.temperature = temperature
 
@@ -146,7 +147,7 @@ class TransformerStack(BaseModule):
         dropout: probability, in attention and after each block.
 
     Raises:
-        ValueError: a size that cannot be.
+        UserError: a size that cannot be.
     """
 
     layer_type: type[nn.Module]
@@ -162,11 +163,11 @@ class TransformerStack(BaseModule):
         super().__init__()
         name = type(self).__name__
         if num_layers < 1:
-            raise ValueError(f"{name}: num_layers={num_layers}, expected at least 1")
+            raise UserError(f"{name}: num_layers={num_layers}, expected at least 1")
         if num_heads < 1 or channels % num_heads:
-            raise ValueError(f"{name}: num_heads={num_heads} must divide channels={channels}")
+            raise UserError(f"{name}: num_heads={num_heads} must divide channels={channels}")
         if feedforward_channels < 1:
-            raise ValueError(f"{name}: feedforward_channels={feedforward_channels}, expected at least 1")
+            raise UserError(f"{name}: feedforward_channels={feedforward_channels}, expected at least 1")
         self.layers = nn.ModuleList(
             self.layer_type(channels, num_heads, feedforward_channels, dropout) for _ in range(num_layers)
         )

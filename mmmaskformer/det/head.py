@@ -16,6 +16,7 @@ from mmmaskformer.core.inference import label_map
 from mmmaskformer.core.instances import instance_predictions
 from mmmaskformer.core.panoptic import detr_segments, panoptic_segments
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.errors import UserError
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import MaskPredictions, SegmentTargets
@@ -69,7 +70,7 @@ class MaskFormerPanopticHead(MaskTransformer):
         **kwargs,
     ) -> None:
         if num_things_classes < 0 or num_stuff_classes < 0:
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__}: num_things_classes={num_things_classes} and "
                 f"num_stuff_classes={num_stuff_classes} must not be negative"
             )
@@ -94,18 +95,20 @@ class MaskFormerPanopticHead(MaskTransformer):
         """Refuse a data set with other numbers of things or stuff (called before a run's first iteration).
 
         Raises:
-            ValueError: they disagree.
+            UserError: they disagree.
         """
         classes = metainfo.get("classes")
         things = metainfo.get("thing_classes", classes if self.num_stuff_classes == 0 else None)
         stuff = metainfo.get("stuff_classes", [] if self.num_stuff_classes == 0 else None)
+        found: tuple[int, ...] | None
+        wanted: tuple[int, ...]
         if things is None or stuff is None:
             found, wanted = None if classes is None else (len(classes),), (self.num_classes,)
         else:
             found, wanted = (len(things), len(stuff)), (self.num_things_classes, self.num_stuff_classes)
         if found is not None and found != wanted:
             kinds = " + ".join(f"{n} {kind}" for n, kind in zip(found, ("things", "stuff"))) if found[1:] else found[0]
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__} has num_things_classes={self.num_things_classes} and num_stuff_classes="
                 f"{self.num_stuff_classes} but the data set has {kinds} classes: make model.panoptic_head agree with it"
             )
@@ -128,7 +131,7 @@ class MaskFormerPanopticHead(MaskTransformer):
         """Losses of a padded batch; see :class:`mmmaskformer.core.MaskCriterion` and ``segment_targets``.
 
         Raises:
-            ValueError: ground truth that is missing, out of range or not padded.
+            UserError: ground truth that is missing, out of range or not padded.
             FloatingPointError: a non-finite prediction.
         """
         targets = segment_targets(samples, self.num_things_classes, self.num_stuff_classes, self.ignore_index)
@@ -200,19 +203,19 @@ def check_test_cfg(test_cfg: Mapping) -> dict:
     """The options with their defaults.
 
     Raises:
-        ValueError: an option that does not exist, or a value that cannot be.
+        UserError: an option that does not exist, or a value that cannot be.
     """
     unknown = [key for key in test_cfg if key not in DEFAULTS]
     if unknown:
-        raise ValueError(f"test_cfg has {', '.join(unknown)}; it knows {', '.join(DEFAULTS)}")
+        raise UserError(f"test_cfg has {', '.join(unknown)}; it knows {', '.join(DEFAULTS)}")
     options = {**DEFAULTS, **test_cfg}
     if options["postprocess"] not in POSTPROCESSES:
-        raise ValueError(f"test_cfg.postprocess={options['postprocess']!r}, expected one of {POSTPROCESSES}")
+        raise UserError(f"test_cfg.postprocess={options['postprocess']!r}, expected one of {POSTPROCESSES}")
     for key in ("object_mask_thr", "iou_thr"):
         if not 0 <= options[key] <= 1:
-            raise ValueError(f"test_cfg.{key}={options[key]}, expected 0..1")
+            raise UserError(f"test_cfg.{key}={options[key]}, expected 0..1")
     if options["max_per_image"] < 1:
-        raise ValueError(f"test_cfg.max_per_image={options['max_per_image']}, expected at least 1")
+        raise UserError(f"test_cfg.max_per_image={options['max_per_image']}, expected at least 1")
     if not any(options[key] for key in ("panoptic_on", "instance_on", "semantic_on")):
-        raise ValueError("test_cfg asks for no output: set panoptic_on, instance_on or semantic_on")
+        raise UserError("test_cfg asks for no output: set panoptic_on, instance_on or semantic_on")
     return options

@@ -65,7 +65,7 @@ def segment_codes(labels: Tensor, num_things: int) -> Tensor:
     return labels + INSTANCE_OFFSET * things.cumsum(0) * things
 
 
-def read_panoptic(sample: Mapping[str, Any], num_classes: int) -> SegmentMap:
+def read_panoptic(sample: Any, num_classes: int) -> SegmentMap:
     """The predicted segments of a sample, or of what its ``to_dict`` gives.
 
     Without ``pred_segments``, as mmdet's own MaskFormer has none, the map says what there is, and there are no scores.

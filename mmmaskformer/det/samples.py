@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.structures import DetDataSample
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from mmmaskformer.batches import recorded_input_size, sample_name
 from mmmaskformer.core.tiles import OutputGeometry
+from mmmaskformer.errors import UserError
 from mmmaskformer.labels import check_ignore_index
+from mmmaskformer.pixels import size_of
 from mmmaskformer.structures import SegmentTargets
 
 
@@ -18,12 +21,12 @@ def input_size(samples: Sequence[DetDataSample]) -> tuple[int, int]:
     """(H, W) of the padded batch, as mmdet's DetDataPreprocessor records it.
 
     Raises:
-        ValueError: it was not recorded.
+        UserError: it was not recorded.
     """
     meta = samples[0].metainfo
     size = recorded_input_size([meta])
     if size is None:
-        raise ValueError(
+        raise UserError(
             f"{sample_name(meta)}: no batch_input_shape; samples must come through mmdet's DetDataPreprocessor"
         )
     return size
@@ -51,7 +54,7 @@ def segment_targets(
         ignore_index: label of void pixels in semantic maps.
 
     Raises:
-        ValueError: a sample has neither, or other kinds of ground truth than the first; a label is out of range; masks
+        UserError: a sample has neither, or other kinds of ground truth than the first; a label is out of range; masks
             are not of the batch's size.
         UserError: a semantic map is used and ``ignore_index`` is a class.
     """
@@ -60,12 +63,12 @@ def segment_targets(
     has_masks, has_map = _kinds(samples[0])
     for sample in samples:
         if _kinds(sample) != (has_masks, has_map):
-            raise ValueError(
+            raise UserError(
                 f"{sample_name(sample.metainfo)} and {sample_name(samples[0].metainfo)} of one batch have different "
                 "kinds of ground truth (instance masks, semantic map)"
             )
     if not has_masks and not has_map:
-        raise ValueError(
+        raise UserError(
             f"{sample_name(samples[0].metainfo)}: neither instance masks nor a semantic map; does the pipeline load "
             "annotations (mmmaskformer.LoadPanopticAnnotations, or LoadAnnotations with with_mask or with_seg)?"
         )
@@ -74,7 +77,7 @@ def segment_targets(
         if num_stuff == 0 or not has_map:
             return targets
     maps = torch.stack([sample.gt_sem_seg.sem_seg.squeeze(0) for sample in samples])
-    _check_size(tuple(maps.shape[-2:]), size, samples[0], "gt_sem_seg", "pad_seg")
+    _check_size(size_of(maps), size, samples[0], "gt_sem_seg", "pad_seg")
     check_ignore_index("MaskFormerPanopticHead", ignore_index, num_things + num_stuff)
     stuff = SegmentTargets.from_semantic_maps(
         maps, num_things + num_stuff, ignore_index, names, first_class=num_things if has_masks else 0
@@ -95,7 +98,7 @@ def _instances(
     for sample in samples:
         masks.append(instance_masks(sample.gt_instances.masks, sample.gt_instances.labels.device))
         if len(masks[-1]):
-            _check_size(tuple(masks[-1].shape[-2:]), size, sample, "gt_instances.masks", "pad_mask")
+            _check_size(size_of(masks[-1]), size, sample, "gt_instances.masks", "pad_mask")
     masks = [mask if len(mask) else mask.new_zeros(0, *size) for mask in masks]
     return SegmentTargets.from_segments(labels, masks, names)
 
@@ -108,13 +111,13 @@ def _check_labels(labels: Sequence[Tensor], samples: Sequence[DetDataSample], nu
     for sample, own in zip(samples, labels):
         wrong = (own < 0) | (own >= num_things)
         if wrong.any():
-            raise ValueError(
+            raise UserError(
                 f"{sample_name(sample.metainfo)}: instance label {own[wrong][0].item()}, expected "
                 f"0..{num_things - 1}: does num_things_classes={num_things} fit the data set?"
             )
 
 
-def instance_masks(masks: object, device: torch.device) -> Tensor:
+def instance_masks(masks: Any, device: torch.device) -> Tensor:
     """(n, H, W) bool from mmdet's mask structures or a tensor."""
     if isinstance(masks, Tensor):
         return masks.to(device).bool()
@@ -123,7 +126,7 @@ def instance_masks(masks: object, device: torch.device) -> Tensor:
 
 def _check_size(found: tuple[int, int], size: tuple[int, int], sample: DetDataSample, what: str, option: str) -> None:
     if found != size:
-        raise ValueError(
+        raise UserError(
             f"{sample_name(sample.metainfo)}: {what} is {found} but the padded batch is {size}: set {option}=True in "
             "the data_preprocessor (DetDataPreprocessor)"
         )

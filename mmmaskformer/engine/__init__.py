@@ -8,7 +8,7 @@ from .distributed import (
     init_cpu_process_group,
     leave_cpu_process_group,
 )
-from .hooks import DatasetMetaCheckHook, GroundTruthCheckHook, LabelMapWriterHook, write_label_map
+from .hooks import DatasetMetaCheckHook, GroundTruthCheckHook, LabelMapWriterHook, SafeguardsHook, write_label_map
 from .output_names import OutputNames, innermost_datasets
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "GroundTruthCheckHook",
     "LabelMapWriterHook",
     "OutputNames",
+    "SafeguardsHook",
     "check_gpu_of_this_process",
     "end_with_launcher",
     "has_gpu",

@@ -40,7 +40,7 @@ class PanopticQualityMetric(BaseMetric):
         **kwargs: as for ``mmengine.evaluator.BaseMetric``: ``collect_device``, ``prefix``, ``collect_dir``.
 
     Raises:
-        ValueError: ``out_dir`` is given without ``ann_file``, or ``format_only`` without ``out_dir``.
+        UserError: ``out_dir`` is given without ``ann_file``, or ``format_only`` without ``out_dir``.
     """
 
     default_prefix = "coco_panoptic"
@@ -57,9 +57,9 @@ class PanopticQualityMetric(BaseMetric):
     ) -> None:
         super().__init__(**kwargs)
         if out_dir is not None and ann_file is None:
-            raise ValueError("out_dir needs ann_file: a server wants the category ids that only the JSON has")
+            raise UserError("out_dir needs ann_file: a server wants the category ids that only the JSON has")
         if format_only and out_dir is None:
-            raise ValueError("format_only=True needs out_dir: there is nothing else to do than to write predictions")
+            raise UserError("format_only=True needs out_dir: there is nothing else to do than to write predictions")
         self.truth: CocoPanopticTruth | None = None
         self.ann_file = ann_file
         self.seg_prefix = seg_prefix

@@ -42,13 +42,13 @@ class ExportedModel(BaseModel):
         """Refuse a data set with other classes (called before a run's first iteration).
 
         Raises:
-            ValueError: with both lists' first classes that differ.
+            UserError: with both lists' first classes that differ.
         """
         ours, theirs = list(self.description["classes"]), list(metainfo.get("classes") or ())
         if theirs and ours != theirs:
             first = next((pair for pair in zip(ours, theirs) if pair[0] != pair[1]), None)
             differ = f"{len(ours)} and {len(theirs)} classes" if first is None else f"{first[0]!r} and {first[1]!r}"
-            raise ValueError(f"the exported model and the data set have other classes: {differ}")
+            raise UserError(f"the exported model and the data set have other classes: {differ}")
 
     def forward(self, inputs: Sequence[Tensor], data_samples: Sequence[BaseDataElement], mode: str = "predict") -> list:
         """The samples with predictions at the original size; one image after the other, since their sizes differ."""

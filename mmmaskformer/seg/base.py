@@ -8,6 +8,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmmaskformer.batches import padding_of, sample_name
+from mmmaskformer.errors import UserError
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.structures import SegmentTargets
 
@@ -30,13 +31,13 @@ class SemanticHead:
         """Keep which backbone outputs to read and what void is.
 
         Raises:
-            ValueError: ``in_index`` and ``in_channels`` name different numbers of stages.
+            UserError: ``in_index`` and ``in_channels`` name different numbers of stages.
             UserError: ``ignore_index`` is a class.
         """
         check_ignore_index(type(self).__name__, ignore_index, self.num_classes)
         self.in_index = list(range(len(in_channels))) if in_index is None else list(in_index)
         if len(self.in_index) != len(in_channels):
-            raise ValueError(
+            raise UserError(
                 f"{type(self).__name__}: in_index={self.in_index} and in_channels={list(in_channels)} name different "
                 "numbers of stages"
             )
@@ -70,7 +71,7 @@ class SemanticHead:
         """Label maps (B, H, W) and their segments.
 
         Raises:
-            ValueError: a sample without ground truth, or a label out of range, with its value and file.
+            UserError: a sample without ground truth, or a label out of range, with its value and file.
         """
         maps = stacked_label_maps(samples).long()
         names = [sample_name(sample.metainfo) for sample in samples]

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from mmmaskformer.core import MaskTransformer
 from mmmaskformer.core.criterion import mean_over_ranks
-from mmmaskformer.core.mask_losses import mask_losses
+from mmmaskformer.core.mask_losses import MaskLoss, mask_losses
+from mmmaskformer.errors import UserError
 from mmmaskformer.precision import at_least_float32
 from mmmaskformer.registry import MODELS
 from mmmaskformer.structures import SegmentTargets
@@ -29,7 +30,7 @@ class PerPixelHead(SemanticHead):
     """
 
     score_kind = LOGIT
-    mask_losses: nn.ModuleList
+    mask_losses: Sequence[MaskLoss]
 
     def layer_logits(
         self, features: Sequence[Tensor], metas: Sequence[dict] | None, last_only: bool
@@ -44,7 +45,7 @@ class PerPixelHead(SemanticHead):
         With mask losses, those of the classes that are in an image, as of MaskFormer's matched queries, beside it.
 
         Raises:
-            ValueError: a label out of range, with its value and file.
+            UserError: a label out of range, with its value and file.
         """
         maps, targets = self.semantic_targets(samples)
         layers = self.layer_logits(features, [sample.metainfo for sample in samples], last_only=False)
@@ -111,12 +112,13 @@ class PerPixelBaselineHead(PerPixelHead, BaseModule):
             default_args=dict(in_channels=in_channels, channels=channels, mask_dim=channels),
         )
         self.classifier = nn.Conv2d(channels, num_classes, 1)
-        self.mask_losses = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
+        self.mask_losses = nn.ModuleList(map(MODELS.build, mask_losses))  # type: ignore[assignment]
 
     def init_weights(self) -> None:
         super().init_weights()
         nn.init.kaiming_normal_(self.classifier.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.classifier.bias)
+        if self.classifier.bias is not None:
+            nn.init.zeros_(self.classifier.bias)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Class logits (B, K, h, w)."""
@@ -154,11 +156,11 @@ class PerPixelBaselinePlusHead(PerPixelHead, MaskTransformer):
         **kwargs,
     ) -> None:
         if kwargs.pop("num_queries", num_classes) != num_classes:
-            raise ValueError(f"PerPixelBaselinePlusHead: query i is class i, so num_queries must be {num_classes}")
+            raise UserError(f"PerPixelBaselinePlusHead: query i is class i, so num_queries must be {num_classes}")
         super().__init__(
             in_channels=in_channels, num_classes=num_classes, num_queries=num_classes, classify=False, **kwargs
         )
-        self.mask_losses = nn.ModuleList(MODELS.build(loss) for loss in mask_losses)
+        self.mask_losses = nn.ModuleList(map(MODELS.build, mask_losses))  # type: ignore[assignment]
         self.read_inputs(in_channels, in_index, strides, ignore_index)
 
     def forward(self, features: Sequence[Tensor], metas: Sequence[dict] | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule
@@ -10,6 +11,7 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS as MMSEG_MODELS
 from torch import Tensor
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.pixels import PixelEmbeddings, PixelFeatures
 from mmmaskformer.registry import MODELS
 
@@ -34,7 +36,7 @@ class DecodeHeadPixelDecoder(BaseModule):
         # The head never computes its own loss; the default would only warn about the number of classes.
         self.head: BaseDecodeHead = MMSEG_MODELS.build({**defaults, **head})
         if self.head.out_channels != mask_dim:
-            raise ValueError(
+            raise UserError(
                 f"DecodeHeadPixelDecoder: {head['type']} gives {self.head.out_channels} channels, but the mask "
                 f"embeddings have {mask_dim}: leave num_classes out, or set it to {mask_dim}"
             )
@@ -53,11 +55,11 @@ def _inputs(head: dict, in_channels: Sequence[int]) -> dict:
     kind = head["type"].rsplit(".", 1)[-1]
     cls = MMSEG_MODELS.get(head["type"])
     if cls is None:
-        raise KeyError(f"DecodeHeadPixelDecoder: mmseg has no decode head {head['type']!r}")
+        raise UserError(f"DecodeHeadPixelDecoder: mmseg has no decode head {head['type']!r}")
     pyramid = {"UPerHead", "FPNHead", "SegformerHead", "LightHamHead"}
     if kind in pyramid:
         return dict(in_channels=list(in_channels), in_index=list(range(len(in_channels))))
-    single = dict(in_channels=in_channels[-1], in_index=len(in_channels) - 1)
+    single: dict[str, Any] = dict(in_channels=in_channels[-1], in_index=len(in_channels) - 1)
     if kind == "DepthwiseSeparableASPPHead":
         single.update(c1_in_channels=in_channels[0], c1_channels=48, dilations=(1, 12, 24, 36))
     return single

@@ -18,12 +18,12 @@ def stacked_label_maps(samples: Sequence[SegDataSample]) -> Tensor:
     """Ground truth (B, H, W) of a padded batch.
 
     Raises:
-        ValueError: a sample has no ground truth.
+        UserError: a sample has no ground truth.
         UserError: a label map has another size than its image.
     """
     for sample in samples:
         if "gt_sem_seg" not in sample:
-            raise ValueError(f"{sample_name(sample.metainfo)}: no gt_sem_seg; does the pipeline load annotations?")
+            raise UserError(f"{sample_name(sample.metainfo)}: no gt_sem_seg; does the pipeline load annotations?")
     check_label_sizes(samples)
     return torch.stack([sample.gt_sem_seg.data.squeeze(0) for sample in samples])
 
@@ -105,19 +105,20 @@ def geometry_of(meta: dict, input_size: tuple[int, int]) -> OutputGeometry:
     """Where a test sample lies in the padded input and how large its result shall be."""
     left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
     height, width = input_size[0] - top - bottom, input_size[1] - left - right
-    output_size = tuple(meta.get("ori_shape", (height, width))[:2])
-    return OutputGeometry(tuple(input_size), (top, left, height, width), output_size)
+    output_height, output_width = meta.get("ori_shape", (height, width))[:2]
+    output_size = (output_height, output_width)
+    return OutputGeometry((input_size[0], input_size[1]), (top, left, height, width), output_size)
 
 
 def check_class_count(owner: str, num_classes: int, metainfo: dict) -> None:
     """Compare a head's number of classes with a data set's.
 
     Raises:
-        ValueError: they disagree.
+        UserError: they disagree.
     """
     classes = metainfo.get("classes")
     if classes is not None and len(classes) != num_classes:
-        raise ValueError(
+        raise UserError(
             f"{owner} has num_classes={num_classes} but the data set has {len(classes)} classes "
             f"({listed(classes, 3)}): set model.decode_head.num_classes={len(classes)}"
         )

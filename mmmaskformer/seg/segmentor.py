@@ -14,6 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmmaskformer.batches import channels_last, with_input_size
+from mmmaskformer.errors import UserError
 from mmmaskformer.precision import at_least_float32, in_precision_of
 from mmmaskformer.registry import MODELS, class_in_config
 from mmmaskformer.stages import fill_in_stages
@@ -116,11 +117,9 @@ def window_starts(size: int, window: int, stride: int) -> list[int]:
     """Offsets of windows that cover ``size``; the last is moved inwards so that it ends at the border.
 
     Raises:
-        ValueError: the stride is not positive, or larger than the window and so leaves gaps.
+        UserError: the stride is not positive, or larger than the window and so leaves gaps.
     """
     if stride < 1 or (stride > window and window < size):
-        raise ValueError(
-            f"test_cfg.stride={stride} must be between 1 and the window's {window}, or pixels are left out"
-        )
+        raise UserError(f"test_cfg.stride={stride} must be between 1 and the window's {window}, or pixels are left out")
     spare = max(size - window, 0)
     return [min(start, spare) for start in range(0, spare + stride, stride)]

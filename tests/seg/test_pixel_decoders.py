@@ -7,6 +7,7 @@ import torch
 from mmengine.registry import DefaultScope
 from tiny_models import CHANNELS, build_head, build_segmentor, features, head_config, label_maps, samples
 
+from mmmaskformer.errors import UserError
 from mmmaskformer.seg import DecodeHeadPixelDecoder
 
 HEADS = {
@@ -76,5 +77,5 @@ def test_a_number_of_classes_that_is_not_the_width_of_the_mask_embeddings_is_ref
 
 
 def test_a_head_that_mmseg_does_not_have_is_named() -> None:
-    with pytest.raises(KeyError, match="no decode head 'UpperHead'"):
+    with pytest.raises(UserError, match="no decode head 'UpperHead'"):
         DecodeHeadPixelDecoder(dict(type="UpperHead"), CHANNELS)

@@ -18,7 +18,7 @@ from mmengine.runner import Runner, load_checkpoint
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from mmmaskformer import runs
+from mmmaskformer import runs, safeguards
 from mmmaskformer.analysis.queries import QueryStatistics, mask_head, query_mask, query_statistics
 from mmmaskformer.apis.model_info import class_names, find_device
 from mmmaskformer.datasets.progress import with_progress
@@ -58,6 +58,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    safeguards.install()
     MMLogger.get_instance("mmengine", log_level="WARNING")
     cfg = runs.load_config(args.config, args.cfg_options)
     runs.check_output_folders(cfg, {"--out-dir": args.out_dir})

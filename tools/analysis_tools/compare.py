@@ -26,7 +26,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from paper_rows import TABLE_1, TABLE_1_COLUMNS, TABLE_3, TABLE_3_COLUMNS, TABLE_3_NOTE, PaperRow
 
-from mmmaskformer import runs
+from mmmaskformer import runs, safeguards
 from mmmaskformer.analysis.complexity import complexity, input_size, new_sample
 from mmmaskformer.analysis.measure import median_seconds, peak_megabytes, training_seconds
 from mmmaskformer.errors import UserError, one_line_errors
@@ -230,6 +230,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    safeguards.install()
     MMLogger.get_instance("mmengine", log_level="WARNING")
     if args.measure:
         torch.set_num_threads(args.threads)
