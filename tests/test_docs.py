@@ -128,6 +128,7 @@ RUN = [
     command
     for command in commands()
     if not command.shows_the_usage
+    and command.tool in ("tools/train.py", "tools/test.py", "tools/infer.py")
     and ("train_cfg.max_iters=2" in command.arguments or command.page == "docs/evaluation.md")
 ]
 

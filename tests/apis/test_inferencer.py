@@ -73,6 +73,7 @@ def test_results_equal_those_of_a_test_run(inferencer: MaskFormerInferencer, fol
 
     cfg = load_config(folder / "tiny.py", {"load_from": str(folder / "tiny.pth"), "work_dir": str(folder / "run")})
     cfg.model.decode_head.num_classes = 3
+    cfg.visualizer = dict(type="Visualizer")  # a name would bring that of an earlier run, whose folder is gone
     runner = Runner.from_cfg(cfg)
     runner.load_or_resume()
     runner.model.cpu().eval()

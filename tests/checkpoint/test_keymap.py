@@ -49,8 +49,8 @@ def test_what_is_no_weight_is_left_out_with_its_reason_in_the_table() -> None:
 
 
 def test_unknown_keys_are_refused_with_their_number_and_the_first() -> None:
-    with pytest.raises(UserError, match=r"4 of 9 keys are not of a test's model: z0, z1, z2, \.\.\.$"):
-        MAP.to_ours({**THEIRS, **{f"z{i}": torch.ones(1) for i in range(4)}})
+    with pytest.raises(UserError, match=r"6 of 11 keys are not of a test's model: z0, z1, z2, z3, z4, \.\.\.$"):
+        MAP.to_ours({**THEIRS, **{f"z{i}": torch.ones(1) for i in range(6)}})
     with pytest.raises(UserError, match="1 of 1 keys have no counterpart in a test's model: lateral.x.weight"):
         MAP.to_theirs({"lateral.x.weight": torch.ones(1)})
 

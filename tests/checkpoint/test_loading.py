@@ -150,7 +150,7 @@ def test_the_onedl_fork_neither_changes_the_safe_globals_nor_falls_back_to_runni
     monkeypatch.setattr(mmengine_checkpoint, "load_url", torch.hub.load_state_dict_from_url)
     monkeypatch.setattr(mmengine_checkpoint, "_safe_torch_load", loads_unsafely, raising=False)
     monkeypatch.setattr(CheckpointLoader, "_schemes", {"": load_from_local})
-    read_checkpoints_as_data()
+    read_checkpoints_as_data(mmengine_checkpoint)
     monkeypatch.setattr(torch.serialization, "safe_globals", None)
     path = tmp_path / "x.pth"
     torch.save({"a": torch.ones(1), "more": Touches(tmp_path / "was_here")}, path)

@@ -56,6 +56,7 @@ def runner_of(config: Path, iterations: int) -> Runner:
     cfg.train_cfg.update(max_iters=iterations, val_interval=10)
     cfg.default_hooks = dict(checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=1))
     cfg.experiment_name = f"resuming{iterations}"
+    cfg.visualizer = dict(type="Visualizer")  # a name would bring that of an earlier run, whose folder is gone
     return Runner.from_cfg(cfg)
 
 

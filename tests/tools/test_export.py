@@ -105,7 +105,7 @@ def test_the_serving_example_draws_what_the_inferencer_predicts(
     inferencer = MaskFormerInferencer(str(folder / "tiny.py"), str(folder / "tiny.pth"), "cpu")
     result = inferencer(photo)
     void = len(inferencer.classes)
-    labels = result.labels if result.panoptic is None else result.panoptic.labels(void)
+    labels = result.labels if result.panoptic is None else result.panoptic.label_map(void)
     expected = np.array([*inferencer.palette, (0, 0, 0)], np.uint8)[np.minimum(labels, void)]
     # Pillow and OpenCV do not round alike when they enlarge.
     assert (np.asarray(Image.open(out)) != expected).any(-1).mean() <= (0 if kind == "semantic" else 0.03)
