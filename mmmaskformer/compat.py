@@ -142,6 +142,24 @@ def find_configs_of_this_package(module: ModuleType) -> None:
     module.get_installed_path = get_installed_path  # type: ignore[attr-defined]
 
 
+def inherit_configs_of_this_package(module: ModuleType) -> None:
+    """Let a config inherit one of this package's as it is.
+
+    MMEngine marks what a config inherits from another package with that package's scope, in which mmseg's and mmdet's
+    bare type names are not found. This package's configs say their scope themselves, in ``default_scope``.
+
+    Args:
+        module: ``mmengine.config.config``.
+    """
+    original = module.Config._get_cfg_path
+
+    def get_cfg_path(cfg_path: str, filename: str) -> tuple[str, str | None]:
+        path, scope = original(cfg_path, filename)
+        return path, None if scope == __package__ else scope
+
+    module.Config._get_cfg_path = staticmethod(get_cfg_path)
+
+
 def checkpoint_activations_with_all_gradients(module: ModuleType) -> None:
     """Makes ``activation_checkpointing`` right for every module; see :mod:`.engine.activation_checkpointing`.
 
@@ -173,7 +191,7 @@ def safeguard_runs_of_this_package(module: ModuleType) -> None:
 
 CHANGES = {
     "mmengine.config.utils": [name_packages_of_configs],
-    "mmengine.config.config": [find_configs_of_this_package],
+    "mmengine.config.config": [find_configs_of_this_package, inherit_configs_of_this_package],
     "mmengine.hub.hub": [find_configs_of_this_package],
     "mmengine.runner.checkpoint": [read_checkpoints_as_data, resume_without_running_configs],
     "mmengine.runner.activation_checkpointing": [checkpoint_activations_with_all_gradients],

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.logging import MMLogger
 from tiny import write_config
 
+from mmmaskformer.analysis.complexity import build_on_meta
 from mmmaskformer.errors import UserError
 from mmmaskformer.runs import load_config, sync_dataset_meta
 
@@ -257,3 +259,15 @@ def test_a_former_path_works_and_says_what_it_is_now(caplog) -> None:
     assert "configs/per_pixel/per-pixel-baseline_r50_ade20k.py now" in caplog.text
     MMLogger.get_current_instance().removeHandler(caplog.handler)
     assert load_config(configs / "maskformer_swin-l_ade20k.py").model.backbone.embed_dims == 192
+
+
+@pytest.mark.parametrize("name", ["maskformer_efficientnet-lite0_shapes", "maskformer_efficientnet-lite0_pennfudan"])
+def test_a_config_inherits_one_of_the_packages_in_one_step_and_in_two(name: str, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(f"_base_ = 'mmmaskformer::maskformer/{name}.py'")
+    (tmp_path / "two.py").write_text("_base_ = './one.py'\ntrain_cfg = dict(max_iters=7)")
+    for path in ("one.py", "two.py"):
+        cfg = load_config(tmp_path / path)
+        assert build_on_meta(cfg)
+        transforms = Compose(cfg.train_dataloader.dataset.pipeline).transforms
+        assert len(transforms) == len(cfg.train_dataloader.dataset.pipeline)
+    assert cfg.train_cfg.max_iters == 7
