@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from numpy import ndarray
 
@@ -11,14 +14,52 @@ GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, an odd number: a mult
 MOST_BITS = 16  # of a hash table in the cache, 0.5 MB, where that holds the ids eight times
 
 
-def run_starts(*maps: ndarray) -> ndarray:
-    """Indices into maps (N,) where a pixel differs, in any of the maps, from the one before it; the first one does."""
-    size = len(maps[0])
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """A map as runs of equal pixels, row after row. There are far fewer runs than pixels.
+
+    Attributes:
+        starts: (R,) int64, rising: the first pixel of each run in the flat map.
+        values: (R,) integers.
+        shape: (H, W) of the map.
+    """
+
+    starts: ndarray
+    values: ndarray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, pixels: ndarray) -> Runs:
+        """Return the runs of a map (H, W)."""
+        flat = pixels.reshape(-1)
+        starts = run_starts(flat)
+        return cls(starts, flat[starts], (pixels.shape[0], pixels.shape[1]))
+
+    @property
+    def size(self) -> int:
+        """Number of pixels of the map."""
+        return self.shape[0] * self.shape[1]
+
+    @cached_property
+    def lengths(self) -> ndarray:
+        """(R,) int64 pixels of each run."""
+        return np.diff(self.starts, append=self.size)
+
+    def pixels(self) -> ndarray:
+        """Return the map (H, W)."""
+        return np.repeat(self.values, self.lengths).reshape(self.shape)
+
+    def with_values(self, values: ndarray) -> Runs:
+        """Return the same runs with other values (R,)."""
+        return Runs(self.starts, values, self.shape)
+
+
+def run_starts(flat: ndarray) -> ndarray:
+    """Return the indices into a map (N,) where a pixel differs from the one before it; the first pixel does."""
+    size = len(flat)
     starts = np.empty(-(-size // 8) * 8, bool)
     starts[:1], starts[size:] = True, False
-    np.not_equal(maps[0][1:], maps[0][:-1], out=starts[1:size])
-    for pixels in maps[1:]:
-        starts[1:size] |= pixels[1:] != pixels[:-1]
+    np.not_equal(flat[1:], flat[:-1], out=starts[1:size])
     # In two steps, first eight pixels at once: numpy's search slows down where few of very many are true.
     eights = starts.view(np.uint64)
     place = np.flatnonzero(eights != 0)
@@ -27,15 +68,12 @@ def run_starts(*maps: ndarray) -> ndarray:
 
 
 def values_in(pixels: ndarray) -> ndarray:
-    """The different values of a map (H, W), int64, in rising order."""
-    flat = pixels.reshape(-1)
-    return np.unique(flat[run_starts(flat)]).astype(np.int64)
+    """Return the different values of a map (H, W), int64, in rising order."""
+    return np.unique(Runs.of(pixels).values).astype(np.int64)
 
 
-def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tuple[ndarray, ndarray, ndarray]:
-    """Finds each pixel's value in a list.
-
-    Segments are runs of pixels, of which there are far fewer than pixels to look up.
+def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tuple[Runs, ndarray]:
+    """Find each pixel's value in a list.
 
     Args:
         values: (H, W) integers.
@@ -44,8 +82,7 @@ def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tupl
         name: what an error calls the map.
 
     Returns:
-        (H, W) int32, the place in ``known`` plus 1, and 0 for void and values that are not known; these
-        values; and (S,) int64, the pixels of each value in ``known``.
+        Runs of int32, the place in ``known`` plus 1, and 0 for void and values that are not known; and these values.
 
     Raises:
         UserError: a value is twice in ``known``, or is that of void.
@@ -57,16 +94,12 @@ def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tupl
         what = f"is VOID's ({void})" if void in twice else "belongs to more than one segment"
         wrong = void if void in twice else int(twice[0])
         raise UserError(f"{name}: the segment id {wrong} {what}; every segment needs one of its own")
-    flat = values.reshape(-1)
-    starts = run_starts(flat)
-    of_runs = flat[starts].astype(np.int64)
+    runs = Runs.of(values)
+    of_runs = runs.values.astype(np.int64)
     places = look_up(known, of_runs)
     is_unknown = known.take(places) != of_runs
     places[is_unknown] = 0
-    lengths = np.diff(starts, append=len(flat))
-    ids = np.repeat(places.astype(np.int32), lengths).reshape(values.shape)
-    areas = np.bincount(places, lengths, len(known))[1:].astype(np.int64)
-    return ids, np.unique(of_runs[is_unknown]), areas
+    return runs.with_values(places.astype(np.int32)), np.unique(of_runs[is_unknown])
 
 
 def look_up(known: ndarray, values: ndarray, factor: int = GOLDEN) -> ndarray:

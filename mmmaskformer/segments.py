@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from mmmaskformer.errors import UserError, listed
 
-from .numbering import number_pixels, run_starts, values_in
+from .numbering import Runs, number_pixels, values_in
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,32 @@ class SegmentMap:
     """Segments of an image, each pixel in one at most.
 
     Attributes:
-        ids: (H, W) int32, the segment of each pixel, numbered 1..S; 0 is void.
+        runs: of int32, the segment of each pixel, numbered 1..S; 0 is void.
         labels: (S,) int64 classes.
         is_thing: (S,) bool, whether a segment is one object, and not the stuff of its class or a crowd.
         scores: (S,) 0..1; None where there are no scores.
         crowd: (S,) bool, whether a segment holds several objects that are not told apart; None for no such segment.
     """
 
-    ids: ndarray
+    runs: Runs
     labels: ndarray
     is_thing: ndarray
     scores: ndarray | None = None
     crowd: ndarray | None = None
+
+    @classmethod
+    def from_ids(
+        cls,
+        ids: ndarray,
+        labels: ndarray,
+        is_thing: ndarray,
+        scores: ndarray | None = None,
+        crowd: ndarray | None = None,
+    ) -> SegmentMap:
+        """From a map (H, W) int32 that is numbered already."""
+        found = cls(Runs.of(ids), labels, is_thing, scores, crowd)
+        vars(found)["ids"] = ids
+        return found
 
     @classmethod
     def from_values(
@@ -74,7 +88,7 @@ class SegmentMap:
         void: int = 0,
         name: str | None = None,
     ) -> SegmentMap:
-        """Numbers the segments of a map in the order of a list.
+        """Number the segments of a map in the order of a list.
 
         Args:
             values: (H, W) integers, what the segment of each pixel is called.
@@ -91,16 +105,17 @@ class SegmentMap:
             UserError: two segments of the list have one value, or one has that of void; map and list do not agree.
         """
         values_of_segments = np.asarray(known, np.int64)
-        ids, unknown, areas = number_pixels(values, values_of_segments, void, name or "panoptic map")
+        runs, unknown = number_pixels(values, values_of_segments, void, name or "panoptic map")
         found = cls(
-            ids,
+            runs,
             np.asarray(labels, np.int64),
             np.asarray(is_thing, bool),
             None if scores is None else np.asarray(scores, np.float64),
             None if crowd is None else np.asarray(crowd, bool),
         )
-        vars(found)["areas"] = areas  # known already, from the same runs of pixels
-        empty = areas == 0
+        empty = np.ones(len(found) + 1, bool)
+        empty[runs.values] = False
+        empty = empty[1:]
         if name is None:
             return found.only(~empty) if empty.any() else found
         if len(unknown):
@@ -123,13 +138,20 @@ class SegmentMap:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.runs.shape
+
+    @cached_property
+    def ids(self) -> ndarray:
+        """(H, W) int32, the segment of each pixel, numbered 1..S; 0 is void."""
+        return self.runs.pixels()
+
     @cached_property
     def areas(self) -> ndarray:
         """(S,) int64 pixels of each segment."""
-        flat = self.ids.reshape(-1)
-        starts = run_starts(flat)
-        lengths = np.diff(starts, append=len(flat))
-        return np.bincount(flat[starts], lengths, len(self) + 1)[1:].astype(np.int64)
+        return np.bincount(self.runs.values, self.runs.lengths, len(self) + 1)[1:].astype(np.int64)
 
     @cached_property
     def boxes(self) -> ndarray:
@@ -156,7 +178,8 @@ class SegmentMap:
 
     def label_map(self, void: int) -> ndarray:
         """(H, W) int32, the class of each pixel."""
-        return np.append(void, self.labels).astype(np.int32)[self.ids]
+        labels = np.append(void, self.labels).astype(np.int32)
+        return self.runs.with_values(labels[self.runs.values]).pixels()
 
     def masks(self, segments: ndarray) -> ndarray:
         """(n, H, W) bool masks of some segments (n,), numbered from 1."""
@@ -166,7 +189,8 @@ class SegmentMap:
         """Those segments for which ``kept`` (S,) is True, numbered anew; the others become void."""
         table = np.append(0, np.cumsum(kept) * kept).astype(np.int32)
         scores, crowd = (None if column is None else column[kept] for column in (self.scores, self.crowd))
-        return SegmentMap(table[self.ids], self.labels[kept], self.is_thing[kept], scores, crowd)
+        runs = self.runs.with_values(table[self.runs.values])
+        return SegmentMap(runs, self.labels[kept], self.is_thing[kept], scores, crowd)
 
     def things(self) -> Instances:
         """The things as instances."""
@@ -218,7 +242,7 @@ class Instances:
         scores = np.zeros(len(self)) if self.scores is None else self.scores
         for index in np.lexsort((scores, -sizes)):
             ids[self.masks[index]] = index + 1
-        return SegmentMap(ids, self.labels, np.ones(len(self), bool), self.scores)
+        return SegmentMap.from_ids(ids, self.labels, np.ones(len(self), bool), self.scores)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,19 @@
 import numpy as np
 import pytest
 
-from mmmaskformer.numbering import GOLDEN, look_up, number_pixels, run_starts, values_in
+from mmmaskformer.numbering import GOLDEN, Runs, look_up, number_pixels, run_starts, values_in
 
 
 @pytest.mark.parametrize("sparse", [2, 30])
 def test_runs_of_maps_of_any_size_start_where_a_pixel_differs_from_the_last(sparse: int) -> None:
     rng = np.random.default_rng(sparse)
     for size in range(40):
-        a, b = (rng.integers(0, sparse, size) == 0 for _ in "ab")
-        expected = [n for n in range(size) if n == 0 or a[n] != a[n - 1] or b[n] != b[n - 1]]
-        assert run_starts(a, b).tolist() == expected, f"{size} pixels"
+        pixels = rng.integers(0, sparse, size) == 0
+        expected = [n for n in range(size) if n == 0 or pixels[n] != pixels[n - 1]]
+        assert run_starts(pixels).tolist() == expected, f"{size} pixels"
+        runs = Runs.of(pixels.reshape(1, size))
+        assert runs.size == runs.lengths.sum() == size
+        assert np.array_equal(runs.pixels()[0], pixels)
 
 
 def test_ids_of_a_map_are_its_distinct_values() -> None:
@@ -44,7 +47,7 @@ def test_each_pixel_has_the_number_of_its_value(seed: int) -> None:
     known = rng.choice(256**3 - 1, 7, replace=False) + 1
     values = np.append(known, [0, 2**40])[rng.integers(0, 9, (9, 11))]
     values[0, :9] = np.append(known, [0, 2**40])
-    ids, unknown, areas = number_pixels(values, known, 0, "a map")
+    runs, unknown = number_pixels(values, known, 0, "a map")
     assert unknown.tolist() == [2**40]
     for number, value in enumerate(known, 1):
-        assert ((ids == number) == (values == value)).all() and areas[number - 1] == (values == value).sum()
+        assert ((runs.pixels() == number) == (values == value)).all()

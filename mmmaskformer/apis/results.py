@@ -139,7 +139,7 @@ class SegmentationResult(ImageSegmentation):
 
     def _about_image(self) -> dict[str, Any]:
         name = self.source.name if isinstance(self.source, Path) else self.name
-        size = self.panoptic.ids.shape if self.panoptic is not None else self.instances.masks.shape[1:]
+        size = self.panoptic.shape if self.panoptic is not None else self.instances.masks.shape[1:]
         return {"image": name, "height": size[0], "width": size[1]}
 
 

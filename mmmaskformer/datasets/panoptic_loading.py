@@ -67,7 +67,7 @@ class LoadPanopticAnnotations(BaseTransform):
             return results
         found = true_segments(read_ids(path, self.backend_args), results["segments_info"], name=path)
         height, width = results["ori_shape"][:2]
-        check_same_size(path, found.ids.shape, str(results.get("img_path")), (height, width))
+        check_same_size(path, found.shape, str(results.get("img_path")), (height, width))
         things = found.things()
         masks = BitmapMasks(things.masks.view(np.uint8), height, width)
         if self.with_bbox:

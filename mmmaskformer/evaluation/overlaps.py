@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array
 
-from mmmaskformer.numbering import run_starts
+from mmmaskformer.numbering import Runs
 from mmmaskformer.segments import SegmentMap
 
 SPARSE = 8  # cells per pair up to which a whole table is faster than a list
@@ -49,26 +49,37 @@ class Overlaps:
 def overlaps(prediction: SegmentMap, truth: SegmentMap) -> Overlaps:
     """What predicted and true segments of one image share.
 
-    A row of pixels crosses few segments, so all that is done for every pixel is to compare it with its neighbor.
+    A row of pixels crosses few segments, so nothing is done for every pixel.
     """
-    predicted, true = prediction.ids.reshape(-1), truth.ids.reshape(-1)
-    starts = run_starts(predicted, true)
     shape = len(prediction) + 1, len(truth) + 1
-    rows, columns = (flat[starts].astype(np.int64) for flat in (predicted, true))
-    rows, columns, pixels = sum_pairs(rows, columns, np.diff(starts, append=len(true)), shape)
+    rows, columns, lengths = common_runs(prediction.runs, truth.runs)
+    rows, columns, pixels = sum_pairs(rows, columns, lengths, shape)
     areas = [np.bincount(places, pixels, size) for places, size in zip((rows, columns), shape)]
     return Overlaps(rows, columns, pixels, *areas)
+
+
+def common_runs(one: Runs, other: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the runs in which two maps of one size are both constant: values (R,) of each, and lengths (R,).
+
+    Where a run begins in both maps, there is an entry without a pixel as well, whose values mean nothing.
+    """
+    starts = np.concatenate([one.starts, other.starts])
+    order = np.argsort(starts, kind="stable")  # merges two sorted lists
+    of_other = np.cumsum(order >= len(one.starts)) - 1
+    of_one = np.arange(len(order)) - of_other - 1
+    lengths = np.diff(starts.take(order), append=one.size)
+    return one.values.take(of_one), other.values.take(of_other), lengths
 
 
 def sum_pairs(
     rows: np.ndarray, columns: np.ndarray, pixels: np.ndarray, shape: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Adds up the pixels of equal pairs.
+    """Add up the pixels of equal pairs.
 
     Args:
-        rows: (N,) int64 below ``shape[0]``.
-        columns: (N,) int64 below ``shape[1]``.
-        pixels: (N,) int64, number of pixels of each pair.
+        rows: (N,) integers below ``shape[0]``.
+        columns: (N,) integers below ``shape[1]``.
+        pixels: (N,) int64, number of pixels of each pair; pairs that have none are left out.
         shape: bounds of rows and columns.
 
     Returns:
@@ -78,5 +89,7 @@ def sum_pairs(
         table = np.bincount(rows * shape[1] + columns, pixels, shape[0] * shape[1])
         found = np.flatnonzero(table)
         return *np.divmod(found, shape[1]), table.take(found)
-    table = coo_array((pixels.astype(float), (rows, columns)), shape).tocsr().tocoo()
+    table = coo_array((pixels.astype(float), (rows, columns)), shape).tocsr()
+    table.eliminate_zeros()
+    table = table.tocoo()
     return *table.coords, table.data

@@ -108,8 +108,8 @@ def count_matches(
     Raises:
         UserError: the maps differ in size; a label is no class.
     """
-    if prediction.ids.shape != truth.ids.shape:
-        raise UserError(f"{names[0]} has the size {prediction.ids.shape}, but {names[1]} has {truth.ids.shape}")
+    if prediction.shape != truth.shape:
+        raise UserError(f"{names[0]} has the size {prediction.shape}, but {names[1]} has {truth.shape}")
     for segments, name in zip((prediction, truth), names):
         _check_labels(segments, num_classes, name)
     shared, crowd = overlaps(prediction, truth), truth.crowds

@@ -78,8 +78,8 @@ def compare_labels(ours: ndarray, theirs: ndarray, names: Sequence[str]) -> Diff
 
 def compare_segments(ours: SegmentMap, theirs: SegmentMap, names: Sequence[str]) -> Difference:
     """Two panoptic maps. Segments of one class are paired so that they share most pixels."""
-    found = Difference(pixels=ours.ids.size)
-    if not _same_size(ours.ids.shape, theirs.ids.shape, found):
+    found = Difference(pixels=ours.runs.size)
+    if not _same_size(ours.shape, theirs.shape, found):
         return found
     shape = len(ours) + 1, len(theirs) + 1
     pairs = overlaps(ours, theirs)

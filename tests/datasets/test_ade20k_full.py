@@ -16,6 +16,7 @@ from mmmaskformer.datasets.ade20k_full import CLASSES, RAW_NUMBERS, VOID, traini
 from mmmaskformer.datasets.recipes import semantic_pipelines
 from mmmaskformer.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("safeguarded")  # as in a run
 SIZES = dict(short_side=64, crop_size=(64, 64), max_size=256, test_max_size=256, tta_max_size=448)
 TRAIN, TEST, _ = semantic_pipelines(**SIZES, pad_label=VOID, load_labels="mmmaskformer.LoadWideAnnotations")
 

@@ -9,6 +9,7 @@ from PIL import Image
 from mmmaskformer.datasets import CheckedSegDataset
 from mmmaskformer.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("safeguarded")  # as in a run
 LOAD = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations"), dict(type="PackSegInputs")]
 TTA = [
     dict(type="LoadImageFromFile"),

@@ -1,7 +1,5 @@
 """Predictions are compared by class, region and score, whatever the number or place of a segment."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -20,7 +18,7 @@ def segment_map(*segments: tuple[int, slice, float], things: int = 2) -> Segment
     for number, (_, rows, _) in enumerate(segments, 1):
         ids[rows] = number
     labels, _, scores = map(np.array, zip(*segments))
-    return SegmentMap(ids, labels, labels < things, scores)
+    return SegmentMap.from_ids(ids, labels, labels < things, scores)
 
 
 TOP, MIDDLE, BOTTOM = slice(0, 5), slice(5, 15), slice(15, 19)
@@ -60,7 +58,7 @@ def test_pixels_that_are_void_in_one_map_differ() -> None:
 def test_the_class_of_a_segment_of_few_pixels_counts_as_much() -> None:
     ids = np.zeros((400, 400), np.int32)
     ids[:3, :4] = 1
-    ours, theirs = (SegmentMap(ids, np.array([label]), np.array([True])) for label in (0, 1))
+    ours, theirs = (SegmentMap.from_ids(ids, np.array([label]), np.array([True])) for label in (0, 1))
     found = compare_segments(ours, theirs, NAMES)
     assert found.share < 1e-4 and found.relabeled == 1
     with pytest.raises(UserError, match="gives another class to 1 of PyTorch's segments .*'dog'.* in place of .*'cat'"):
@@ -145,7 +143,7 @@ def test_an_instance_at_the_border_of_sure_may_be_on_either_side() -> None:
 
 def test_maps_of_another_size_differ_everywhere() -> None:
     assert compare_labels(np.zeros((4, 5)), np.zeros((5, 4)), NAMES).share == 1
-    flipped = replace(SCENE, ids=SCENE.ids.T)
+    flipped = SegmentMap.from_ids(SCENE.ids.T, SCENE.labels, SCENE.is_thing, SCENE.scores)
     assert compare_segments(SCENE, flipped, NAMES).share == 1
 
 
