@@ -69,19 +69,20 @@ def decoded(content: bytes, name: str, color_type: str = "color") -> ndarray:
     Raises:
         UserError: it is no image, or is cut short.
     """
-    check_whole(BytesIO(content), name)
+    check_whole(BytesIO(content), name, bounded=True)
     pixels = mmcv.imfrombytes(content, flag=color_type) if content else None
     if pixels is None:
         raise UserError(f"image {name} cannot be decoded; is it an image file, and whole?")
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def check_whole(file: Any, name: str) -> None:
+def check_whole(file: Any, name: str, bounded: bool = False) -> None:
     """Refuse an image file that is cut short, which OpenCV would fill up with gray.
 
     Args:
         file: its path, or an open file.
         name: of the image, for the error.
+        bounded: refuse one of more pixels than Pillow takes, too: a small file can hold billions.
 
     Raises:
         UserError: with the name.
@@ -91,8 +92,11 @@ def check_whole(file: Any, name: str) -> None:
             # A JPEG is then decoded at an eighth of its size; its whole file is read all the same.
             image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
-    except (Image.UnidentifiedImageError, Image.DecompressionBombError):
-        pass  # formats and sizes that Pillow does not take may still be the loading transform's
+    except Image.UnidentifiedImageError:
+        pass  # formats that Pillow does not take may still be the loading transform's
+    except Image.DecompressionBombError as error:
+        if bounded:
+            raise UserError(f"image {name} is refused: {error}; if you trust it, save it and give its path") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"image {name} cannot be decoded ({error}); is the file whole?") from error
 

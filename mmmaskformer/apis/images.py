@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
 from mmmaskformer.apis.arrays import check_channel_order, decoded, pixels_of
-from mmmaskformer.apis.fetching import fetch_image, is_url
+from mmmaskformer.apis.web_images import fetch_image, is_url, name_in
 from mmmaskformer.engine.output_names import distinct_names
 from mmmaskformer.errors import UserError
 
@@ -82,10 +81,8 @@ def list_images(
         if isinstance(item, ImageInMemory):
             images.append(item)
         elif isinstance(item, str) and is_url(item):
-            name = Path(unquote(urlsplit(item).path)).stem
-            images.append(
-                ImageInMemory(decoded(fetch_image(item), item, color_type), name or f"url_{next(numbers):06d}")
-            )
+            name = name_in(item) or f"url_{next(numbers):06d}"
+            images.append(ImageInMemory(decoded(fetch_image(item), item, color_type), name))
         elif isinstance(item, str | os.PathLike):
             images += _files(item, left_out)
         elif isinstance(item, bytes | bytearray | memoryview):

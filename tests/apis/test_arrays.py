@@ -1,5 +1,7 @@
 """Arrays are given to a model as it takes them, or refused with what is wrong."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -22,6 +24,19 @@ def test_a_file_cut_short_is_named(tmp_path: Path, suffix: str) -> None:
         check_whole(path, str(path))
     with pytest.raises(UserError, match="image photo cannot be decoded"):
         decoded(path.read_bytes(), "photo")
+
+
+def test_a_small_file_of_very_many_pixels_is_refused() -> None:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    side = 20000
+    lines = zlib.compress(bytes(side * (1 + side // 8)))
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", lines) + chunk(b"IEND", b"")
+    assert len(bomb) < 100_000
+    with pytest.raises(UserError, match="image photo is refused: .*400000000 pixels.*; if you trust it, save it"):
+        decoded(bomb, "photo")
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.uint16, np.float16, np.float32, np.float64])

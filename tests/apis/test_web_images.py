@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mmmaskformer.apis.fetching import fetch_image, is_url
 from mmmaskformer.apis.images import list_images, output_names
+from mmmaskformer.apis.web_images import fetch_image, is_url, name_in
 from mmmaskformer.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
@@ -91,3 +91,19 @@ def test_size_and_time_are_bounded(address: str) -> None:
 def test_addresses_are_told_from_paths() -> None:
     assert is_url("https://a.org/b.png") and is_url("HTTP://a.org/b.png")
     assert not any(map(is_url, ("file:///etc/passwd", "ftp://a.org/b.png", "http/b.png", "C://b.png")))
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://a.org/x/street.png?size=large#top", "street"),
+        ("https://a.org/..%2F..%2Fetc%2Fpasswd", "passwd"),
+        ("https://a.org/..", ""),
+        ("https://a.org/a%00b%0A.png", "a_b"),
+        ("https://a.org/two%20words.jpg", "two_words"),
+        ("https://a.org/c:%5Cboot.png", "c_boot"),
+        ("https://a.org/", ""),
+    ],
+)
+def test_the_name_in_an_address_is_safe_for_a_file(url: str, name: str) -> None:
+    assert name_in(url) == name

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.request
 from http.client import HTTPException, HTTPMessage
+from pathlib import PurePosixPath
 from typing import IO, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from mmmaskformer.errors import UserError
 
@@ -32,6 +34,12 @@ class _SameScheme(urllib.request.HTTPRedirectHandler):
 def is_url(text: str) -> bool:
     """Whether a text is an address of the web."""
     return text.partition("://")[0].lower() in SCHEMES and "://" in text
+
+
+def name_in(url: str) -> str:
+    """Return the name of the file that an address ends with, without its ending, in safe characters."""
+    stem = PurePosixPath(unquote(urlsplit(url).path)).stem
+    return re.sub(r"[^\w.-]+", "_", stem).strip("._")
 
 
 def fetch_image(url: str, most_bytes: int = MOST_BYTES, seconds: float = SECONDS) -> bytes:
