@@ -41,7 +41,7 @@ class Pilots:
     def complete(
         self, background: Callable[[Tensor, int], Tensor], num_queries: int
     ) -> Callable[[Tensor, int], Tensor]:
-        """A function like ``background`` for ordinary queries and the pilots behind them."""
+        """Return a function like ``background`` for ordinary queries and the pilots behind them."""
         return lambda segments, scale: torch.cat(
             [background(segments[:, :num_queries], scale), self.background[scale]], dim=1
         )
@@ -92,10 +92,12 @@ class MaskPilots(BaseModule):
 
 
 def most_over_ranks(count: int, device: torch.device) -> int:
-    """The largest of the ranks' counts, at least 1.
+    """Return the largest of the ranks' counts, at least 1.
 
     Ranks have to use the same parameters, and as many pilots without a segment as one process would for all images.
     """
+    if dist.get_world_size() == 1:
+        return max(count, 1)  # known on the host: nothing has to wait for the device
     most = torch.tensor(max(count, 1), device=device)
     dist.all_reduce(most, op="max")
     return int(most)
