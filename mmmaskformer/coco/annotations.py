@@ -32,7 +32,7 @@ def read_ids(path: str, backend_args: Mapping | None = None) -> ndarray:
 def segment_map(
     ids: ndarray, segments: Sequence[Segment], class_of: Mapping[int, int], things: Sequence[bool], name: str
 ) -> SegmentMap:
-    """The segments of a panoptic PNG and its entry of the JSON.
+    """Return the segments of a panoptic PNG and its entry of the JSON.
 
     Args:
         ids: (H, W) of the PNG, 0 is void.
@@ -57,7 +57,7 @@ def segment_map(
 
 
 def segments_info(found: SegmentMap, category_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """What a panoptic JSON of results says about segments whose PNG has the numbers of ``found.ids``.
+    """Return what a panoptic JSON of results says about segments whose PNG has the numbers of ``found.ids``.
 
     Args:
         found: the segments.

@@ -16,12 +16,12 @@ from mmmaskformer.coco.schema import (
     Box,
     Coordinate,
     Flag,
+    Image,
     ImageKey,
     Key,
-    Name,
     Side,
     check_distinct,
-    decode_part,
+    decode,
     read_json_as,
 )
 from mmmaskformer.errors import UserError
@@ -36,15 +36,6 @@ class Category(Struct, gc=False):
 
     id: Key
     name: str
-
-
-class Image(Struct, gc=False):
-    """An image and its size in pixels."""
-
-    id: ImageKey
-    file_name: Name
-    height: Side
-    width: Side
 
 
 class Mask(Struct, gc=False):
@@ -102,7 +93,7 @@ def check_instance_json(path: str | os.PathLike, *, masks: bool = False, evaluat
         where = f"annotations[{place}]"
         if evaluated and annotation.iscrowd is None:
             raise UserError(f"{path}: {where} (id {annotation.id}) has no iscrowd; write 1 for crowds and 0 for others")
-        mask = decode_part(SEGMENTATION, annotation.segmentation, path, WHAT, f"{where}.segmentation")
+        mask = decode(SEGMENTATION, annotation.segmentation, path, WHAT, f"{where}.segmentation")
         _check_mask(path, where, annotation, mask, masks)
 
 

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from mmmaskformer.categories import check_names_are_known
 from mmmaskformer.coco.panoptic_png import ID_LIMIT
-from mmmaskformer.coco.schema import Box, Flag, ImageKey, Key, Name, Side, check_distinct, read_json_as
+from mmmaskformer.coco.schema import Box, Flag, Image, ImageKey, Key, Name, check_distinct, read_json_as
 from mmmaskformer.errors import UserError, listed, suggest
 
 WHAT = "panoptic json"
@@ -27,15 +27,6 @@ class Category(Struct, gc=False, omit_defaults=True):
     name: str
     isthing: Flag | None = None
     supercategory: str | None = None
-
-
-class Image(Struct, gc=False):
-    """An image and its size in pixels."""
-
-    id: ImageKey
-    file_name: Name
-    height: Side
-    width: Side
 
 
 class Segment(Struct, gc=False):
@@ -100,7 +91,7 @@ def read_panoptic_json(path: str | os.PathLike, backend_args: Mapping | None = N
 def read_panoptic_predictions(
     path: str | os.PathLike, backend_args: Mapping | None = None
 ) -> dict[int | str, Annotation]:
-    """The predicted segments of each image, by the image's id.
+    """Return the predicted segments of each image, by the image's id.
 
     Raises:
         UserError: the file is missing, is no JSON, or is one of another format; two annotations are of one image or

@@ -69,7 +69,7 @@ def read_panoptic_png(file: str | os.PathLike | bytes, name: str | None = None) 
 
 
 def encode_panoptic_png(ids: np.ndarray) -> bytes:
-    """The PNG file of segment ids (H, W).
+    """Return the PNG file of segment ids (H, W).
 
     Raises:
         ValueError: ``ids`` is not 2-D, or an id does not fit into 24 bits.
@@ -81,7 +81,7 @@ def encode_panoptic_png(ids: np.ndarray) -> bytes:
 
 
 def write_panoptic_png(ids: np.ndarray, path: str | os.PathLike) -> None:
-    """Writes segment ids (H, W) as a panoptic PNG, whole or not at all; makes the folder."""
+    """Write segment ids (H, W) as a panoptic PNG, whole or not at all; make the folder."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with atomic_open(path) as file:
         file.write(encode_panoptic_png(ids))

@@ -17,7 +17,7 @@ DIGITS = 8  # of a length, which is below 2^40
 
 
 def run_lengths(counts: str) -> np.ndarray | None:
-    """The lengths of runs (N,) int64 that a text says, or None where it says none.
+    """Return the lengths of runs (N,) int64 that a text says, or None where it says none.
 
     Args:
         counts: ``counts`` of a compressed mask.

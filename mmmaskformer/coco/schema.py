@@ -26,6 +26,16 @@ Side = Annotated[int, Meta(ge=1, lt=2**20)]
 Coordinate = Annotated[float, Meta(ge=-(2**20), le=2**20)]  # in pixels; pycocotools walks along every edge
 Box = tuple[Coordinate, Coordinate, Coordinate, Coordinate]
 
+
+class Image(msgspec.Struct, gc=False):
+    """An image and its size in pixels."""
+
+    id: ImageKey
+    file_name: Name
+    height: Side
+    width: Side
+
+
 SHOWN = 80
 Kind = TypeVar("Kind")
 
@@ -37,7 +47,7 @@ def read_json_as(
     backend_args: Mapping | None = None,
     hints: Mapping[str, str] | None = None,
 ) -> Kind:
-    """The content of a JSON file, checked.
+    """Return the content of a JSON file, checked.
 
     Args:
         path: the file.
@@ -55,26 +65,26 @@ def read_json_as(
         raise UserError(f"{what} {path} does not exist") from error
     except OSError as error:
         raise UserError(f"{what} {path} cannot be read: {error.strerror or error}") from error
-    decoder = _decoder(kind)
-    try:
-        return decoder.decode(content)
-    except msgspec.ValidationError as error:
-        raise UserError(f"{path} is no {what}: {_explain(str(error), content, hints or {})}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{what} {path} cannot be read: {error}") from error
+    return decode(_decoder(kind), content, path, what, hints=hints)
 
 
-def decode_part(
-    decoder: msgspec.json.Decoder[Kind], content: msgspec.Raw, path: str | os.PathLike, what: str, where: str
+def decode(
+    decoder: msgspec.json.Decoder[Kind],
+    content: bytes | msgspec.Raw,
+    path: str | os.PathLike,
+    what: str,
+    where: str = "",
+    hints: Mapping[str, str] | None = None,
 ) -> Kind:
-    """A part of a file that was left as it is, checked.
+    """Return the content of a file, or a part of it that was left as it is, checked.
 
     Args:
-        decoder: says what the part must be.
-        content: the part.
+        decoder: says what it must be.
+        content: of the file, or of the part.
         path: the file, for errors.
         what: name of the format, for errors.
-        where: the part's place in the file, for errors.
+        where: the part's place in the file, for errors; empty for the whole file.
+        hints: for keys that may be missing, what to say then.
 
     Raises:
         UserError: the part is not what it must be.
@@ -82,9 +92,9 @@ def decode_part(
     try:
         return decoder.decode(content)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path} is no {what}: {_explain(str(error), bytes(content), {}, where)}") from None
+        raise UserError(f"{path} is no {what}: {_explain(str(error), bytes(content), hints or {}, where)}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{what} {path} cannot be read: {where}: {error}") from error
+        raise UserError(f"{what} {path} cannot be read: {where and f'{where}: '}{error}") from error
 
 
 def check_distinct(path: str | os.PathLike, what: str, values: Iterable[Hashable]) -> None:
@@ -125,7 +135,7 @@ def _explain(error: str, content: bytes, hints: Mapping[str, str], prefix: str =
 
 
 def _value_at(content: bytes, place: str) -> str | None:
-    """What is at a place such as ``images[3].height``, shortened; None where json cannot read the file."""
+    """Return what is at a place such as ``images[3].height``, shortened; None where json cannot read the file."""
     try:
         value: Any = json.loads(content)
     except (ValueError, RecursionError):
