@@ -78,7 +78,7 @@ def explaining_a_missing_mmcv() -> Iterator[None]:
 
 
 def read_checkpoints_as_data(checkpoint: ModuleType) -> None:
-    """Makes MMEngine read checkpoints with :mod:`mmmaskformer.checkpoint.loading`.
+    """Make MMEngine read checkpoints with :mod:`mmmaskformer.checkpoint.loading`.
 
     torch >= 2.6 loads with ``weights_only=True``, which refuses the NumPy scalars and history buffers in MMEngine's
     message hub. Torch's safe globals would allow them in all files that the process reads.
@@ -96,7 +96,7 @@ def read_checkpoints_as_data(checkpoint: ModuleType) -> None:
 
 
 def resume_without_running_configs(checkpoint: ModuleType) -> None:
-    """Takes ``meta["config"]`` out of what MMEngine loads, which its Runner would run as a program when it resumes.
+    """Take ``meta["config"]`` out of what MMEngine loads, which its Runner would run as a program when it resumes.
 
     MMCV's runners wrote it; MMEngine's write ``meta["cfg"]``, and only compare the number of GPUs with the older one.
 
@@ -161,7 +161,7 @@ def inherit_configs_of_this_package(module: ModuleType) -> None:
 
 
 def checkpoint_activations_with_all_gradients(module: ModuleType) -> None:
-    """Makes ``activation_checkpointing`` right for every module; see :mod:`.engine.activation_checkpointing`.
+    """Make ``activation_checkpointing`` right for every module; see :mod:`.engine.activation_checkpointing`.
 
     Args:
         module: ``mmengine.runner.activation_checkpointing``.
@@ -176,7 +176,7 @@ def checkpoint_activations_with_all_gradients(module: ModuleType) -> None:
 
 
 def safeguard_runs_of_this_package(module: ModuleType) -> None:
-    """Gives the safeguards to each run whose config or model names a part of this package; others stay as they are.
+    """Give the safeguards to each run whose config or model names a part of this package; others stay as they are.
 
     A stock script of mmseg or mmdet has no line of ours, but a config with a part of ours is to get clear errors in it.
 
@@ -201,6 +201,6 @@ CHANGES = {
 
 
 def install() -> None:
-    """Applies all of the above, now or when the modules are imported; calling it again changes nothing."""
+    """Apply all of the above, now or when the modules are imported; calling it again changes nothing."""
     provide_missing_ops()
     import_watch.change_when_imported(CHANGES)

@@ -39,7 +39,7 @@ def is_from_worker(text: str) -> bool:
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    """The text in one line that a terminal shows as it is.
+    """Return the text in one line that a terminal shows as it is.
 
     Args:
         text: what may hold line breaks, control characters and halves of surrogate pairs; these become escapes.
@@ -52,7 +52,7 @@ def printable(text: str, longest: int | None = None) -> str:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turns user errors in the block into one line on stderr and exit status 2; other errors keep their traceback.
+    """Turn user errors in the block into one line on stderr and exit status 2; other errors keep their traceback.
 
     ``MMMASKFORMER_TRACEBACK=1`` in the environment shows every traceback. SIGTERM ends the block like Ctrl-C, so that
     temporary files are removed on the way out.
@@ -74,7 +74,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str | None:
-    """What to tell the user about ``error``, or None where it looks like a defect and a traceback helps more."""
+    """Return what to tell the user about ``error``, or None where it looks like a defect and a traceback helps more."""
     text = str(error)
     if is_from_worker(text):
         last = re.match(r"([\w.]+): (.*)", text.strip().splitlines()[-1])
@@ -92,13 +92,13 @@ def explain(error: BaseException) -> str | None:
 
 
 def listed(items: Iterable, most: int = 5, separator: str = ", ") -> str:
-    """The first few of some things for a message, and dots where there are more."""
+    """Return the first few of some things for a message, and dots where there are more."""
     items = [str(item) for item in items]
     return separator.join(items[:most] + ["..."] * (len(items) > most))
 
 
 def suggest(name: str, known: Iterable[str], part: Callable[[str], str] = str) -> str:
-    """The names in ``known`` that are close to ``name``, as half a sentence to append; empty where none is.
+    """Return the names in ``known`` that are close to ``name``, as half a sentence to append; empty where none is.
 
     Args:
         name: what the user wrote.
@@ -111,7 +111,7 @@ def suggest(name: str, known: Iterable[str], part: Callable[[str], str] = str) -
 
 
 def bare_type(name: str) -> str:
-    """A type's name without its scope, which users leave out or get wrong."""
+    """Return a type's name without its scope, which users leave out or get wrong."""
     return name.rpartition(".")[2]
 
 

@@ -13,7 +13,7 @@ Change = Callable[[ModuleType], None]
 
 
 def change_when_imported(changes: Mapping[str, Sequence[Change]]) -> None:
-    """Applies changes to modules: at once where a module is imported already, else as soon as it is.
+    """Apply changes to modules: at once where a module is imported already, else as soon as it is.
 
     Args:
         changes: names of modules, and what is called with each of them. Names that were given before are left out.

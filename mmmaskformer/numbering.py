@@ -103,7 +103,7 @@ def number_pixels(values: ndarray, known: ndarray, void: int, name: str) -> tupl
 
 
 def look_up(known: ndarray, values: ndarray, factor: int = GOLDEN) -> ndarray:
-    """The place in ``known`` (S,) of each of ``values`` (N,), both int64; any place for a value that is not there.
+    """Return the place in ``known`` (S,) of each of ``values`` (N,), both int64; any place if it is not there.
 
     By hashing into a table that fits into the cache: a value costs a product and a look. Ids that lose their slot to
     another, which few do, are looked up in a table of their own.

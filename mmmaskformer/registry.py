@@ -23,7 +23,7 @@ SCOPE = "mmmaskformer"
 
 
 def class_in_config(registry: Registry, config: Mapping) -> type | None:
-    """The class that a component's config names.
+    """Return the class that a component's config names.
 
     Args:
         registry: MMEngine's root registry of such components.
@@ -46,7 +46,7 @@ class PartRegistry(Registry):
     """
 
     def get(self, key: str) -> Any:
-        """The part registered under a name, with or without the scope; see MMEngine's ``Registry.get``."""
+        """Return the part registered under a name, with or without the scope; see MMEngine's ``Registry.get``."""
         scope, name = self.split_scope_key(key)
         if scope in (None, self.scope) and name in self.module_dict:
             return self.module_dict[name]

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def check_data_in_every_runner() -> None:
-    """Makes MMEngine's Runners check data sets when they build their loops.
+    """Make MMEngine's Runners check data sets when they build their loops.
 
     An empty data set is refused for any model. For a model of ours, the class names of mmdet's COCO data sets must be
     categories of their files, and the training data must hold something to train on.
@@ -69,7 +69,7 @@ def _checking_data(original: Callable, split: str) -> Callable:
 
 
 def _configs(runner: Any, split: str) -> dict[str, Any]:
-    """A split's data loader and metrics, as far as they are configs and not built yet."""
+    """Return a split's data loader and metrics, as far as they are configs and not built yet."""
     from mmengine.config import ConfigDict
 
     found: dict[str, Any] = {}

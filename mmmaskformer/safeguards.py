@@ -18,7 +18,7 @@ _state = {"installed": False}
 
 
 def install() -> None:
-    """Applies all safeguards to this process; calling it again changes nothing.
+    """Apply all safeguards to this process; calling it again changes nothing.
 
     - Checkpoints and logs are written under a temporary name and renamed.
     - A Runner checks class names, sizes and ground truth (:class:`~mmmaskformer.engine.SafeguardsHook`), and refuses
@@ -37,7 +37,7 @@ def install() -> None:
 
 
 def safeguarding(register_hooks: Callable) -> Callable:
-    """A Runner's ``register_hooks`` that adds the hook of the safeguards where they are on or the run is one of ours.
+    """Return a Runner's ``register_hooks`` that adds the safeguards' hook if they are on or the run is one of ours.
 
     Args:
         register_hooks: of MMEngine's ``Runner`` or ``FlexibleRunner``.
@@ -67,7 +67,7 @@ def names_a_part_of_ours(runner: Any) -> bool:
 
 
 def write_files_atomically() -> None:
-    """Makes MMEngine write files under a temporary name and rename them.
+    """Make MMEngine write files under a temporary name and rename them.
 
     It writes in place, so that a run killed while saving leaves half a checkpoint under the name that
     ``--resume`` then reads.
@@ -92,7 +92,7 @@ def write_files_atomically() -> None:
 
 
 def name_files_that_cannot_be_read() -> None:
-    """Makes a corrupt image or label map an error that says which file it is.
+    """Make a corrupt image or label map an error that says which file it is.
 
     The loading transforms let the decoder's own error through ("cannot identify image file <_io.BytesIO ...>"), and a
     data loader's worker does not say which sample it was at.
@@ -113,7 +113,7 @@ def _naming_the_file(original: Callable, what: str, key: str) -> Callable:
 
 
 def check_pairs_when_loaded() -> None:
-    """Makes every transform that loads a label map compare it with its image.
+    """Make every transform that loads a label map compare it with its image.
 
     That is where both sizes are known: a later crop or padding hides the difference. Which transform loads the map,
     and for which data set, does not matter, so the check stands in the call that all transforms share.
@@ -142,7 +142,7 @@ def check_pairs_when_loaded() -> None:
 
 
 def check_class_names_of_every_dataset() -> None:
-    """Makes every data set refuse ``classes=("cell")`` when it is built.
+    """Make every data set refuse ``classes=("cell")`` when it is built.
 
     mmseg and mmdet go on with four classes of one letter each.
     """

@@ -24,7 +24,7 @@ def label_map(semantic: PixelData | Mapping[str, Tensor]) -> ndarray:
 
 
 def prediction_of(sample: Any, num_classes: int) -> ImageSegmentation:
-    """The predictions of a data sample.
+    """Return the predictions of a data sample.
 
     Args:
         sample: mmseg's SegDataSample, or mmdet's DetDataSample with panoptic, semantic and instance predictions or
@@ -46,7 +46,7 @@ def prediction_of(sample: Any, num_classes: int) -> ImageSegmentation:
 
 
 def truth_of(sample: Any) -> ImageSegmentation:
-    """The truth that a test pipeline has loaded into a data sample: labels, and instances of mmdet's.
+    """Return the truth that a test pipeline has loaded into a data sample: labels, and instances of mmdet's.
 
     A data sample holds no true segments; see :class:`mmmaskformer.engine.hooks.PanelWriterHook`.
     """

@@ -32,7 +32,7 @@ class Segment:
         area: in pixels.
         box: left, top, right and bottom edge in pixels; the last two lie just outside.
         score: how sure the model is, 0..1; None where there is no score.
-        is_crowd: whether it holds several objects that are not told apart.
+        is_crowd: whether it holds several objects without a mask of their own.
     """
 
     id: int
@@ -53,7 +53,7 @@ class SegmentMap:
         labels: (S,) int64 classes.
         is_thing: (S,) bool, whether a segment is one object, and not the stuff of its class or a crowd.
         scores: (S,) 0..1; None where there are no scores.
-        crowd: (S,) bool, whether a segment holds several objects that are not told apart; None for no such segment.
+        crowd: (S,) bool, whether a segment holds several objects without a mask of their own; None for no such segment.
     """
 
     runs: Runs
@@ -88,7 +88,7 @@ class SegmentMap:
         void: int = 0,
         name: str | None = None,
     ) -> SegmentMap:
-        """Number the segments of a map in the order of a list.
+        """Give numbers to the segments of a map, in the order of a list.
 
         Args:
             values: (H, W) integers, what the segment of each pixel is called.
@@ -193,7 +193,7 @@ class SegmentMap:
         return SegmentMap(runs, self.labels[kept], self.is_thing[kept], scores, crowd)
 
     def things(self) -> Instances:
-        """The things as instances."""
+        """Return the things as instances."""
         chosen = np.flatnonzero(self.is_thing)
         scores = None if self.scores is None else self.scores[chosen]
         return Instances(self.labels[chosen], scores, self.boxes[chosen].astype(np.float32), self.masks(chosen + 1))
@@ -232,11 +232,11 @@ class Instances:
         return Instances(self.labels[kept], self.scores[kept], self.boxes[kept], self.masks[kept])
 
     def layered(self) -> SegmentMap:
-        """The instances laid over each other: small ones on large ones, and of about equal ones the surest on top.
+        """Lay the instances over each other: small ones on large ones, and of about equal ones the surest on top.
 
         Instance i has the number i + 1 in the map, where one that is hidden by others has no pixel.
         """
-        # Areas are told apart by powers of two: two masks of one object are never quite equal.
+        # Areas are compared by powers of two: two masks of one object are never quite equal.
         sizes = np.log2(self.areas.clip(min=1)).round()
         ids = np.zeros(self.masks.shape[1:], np.int32)
         scores = np.zeros(len(self)) if self.scores is None else self.scores

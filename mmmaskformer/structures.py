@@ -23,7 +23,7 @@ class MaskPredictions:
     """N probability-mask pairs with the masks still factorized (Sec. 3.3, segmentation module).
 
     A mask is a dot product, ``mask[q] = mask_embed[q] . pixel_embed``; the product is made only for the layer and the
-    queries that somebody asks for.
+    queries that are asked for.
 
     Attributes:
         class_logits: (L, B, Q, K+1); the last class is "no object".
@@ -77,7 +77,7 @@ class MaskPredictions:
         )
 
     def split_pilots(self, num_queries: int, matching: Tensor) -> MaskPredictions:
-        """These predictions, of queries and the pilots behind them, with the pilots' set apart.
+        """Split predictions of queries and of the pilots behind them.
 
         Before the first layer a pilot knows nothing but its class, so that what it predicts there is left out.
 
@@ -135,7 +135,7 @@ class PilotPredictions:
 
 @dataclass
 class SegmentTargets:
-    """The ground-truth segments of a batch (Sec. 3.2): one a class in semantic, one an instance in panoptic training.
+    """The ground-truth segments of a batch (Sec. 3.2): one per class (semantic) or per instance (panoptic).
 
     The segments of all images stand behind one another, image by image.
 
@@ -226,13 +226,13 @@ class SegmentTargets:
         return SegmentTargets(labels, masks, counts, self.names or others.names)
 
     def pad(self, values: Tensor) -> Tensor:
-        """(M, ...) values of the segments as (B, N, ...), N the most segments an image, padded with 0."""
+        """(M, ...) values of the segments as (B, N, ...), N the most segments per image, padded with 0."""
         return pad_rows(values, self.counts)
 
     def padded_masks(
         self, size: tuple[int, int], most: int, dtype: torch.dtype
     ) -> Iterator[tuple[list[int], slice, Tensor]]:
-        """Masks at ``size`` (h, w), at most ``most`` segments an image at a time.
+        """Masks at ``size`` (h, w), at most ``most`` segments per image at a time.
 
         Masks are downsampled to the nearest pixel, as the reference release's matcher does.
 

@@ -26,3 +26,25 @@ def test_every_test_asserts_something() -> None:
                 names = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(test)}
                 found = any(isinstance(node, ast.Assert) for node in ast.walk(test))
                 assert found or any(map(asserting.match, names)), f"{path}: {test.name}"
+
+
+# Words of literature, of which plain ones exist; and "one row a class", which is "one row per class".
+LITERARY = re.compile(
+    r"\b(nobody|whoever|somebody|anybody|mend(?:ed|s)?|told|shall|hence|lest|thereof|for want of)\b"
+    r"|\b(?:label|row|line|query|mask|number|seconds?|worker|thread|function|instance|images?|one|segments)"
+    r" an? (?:pixel|class|row|query|segment|image|core|reason|iteration|second|group)\b",
+    re.IGNORECASE,
+)
+
+
+def test_the_words_are_plain() -> None:
+    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]
+    files += [path for name in ("mmmaskformer", "tools", "configs") for path in (ROOT / name).rglob("*.py")]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in files
+        if ".mim" not in path.parts
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if LITERARY.search(line)
+    ]
+    assert len(files) > 100 and not found, "\n".join(found)

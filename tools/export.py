@@ -1,6 +1,6 @@
 """Exports a model for serving: ``python tools/export.py CONFIG CHECKPOINT --format onnx``.
 
-The file takes images (B, H, W, 3) uint8 RGB of any size and the size that the results shall have; it normalizes and
+The file takes images (B, H, W, 3) uint8 RGB of any size and the size of the results; it normalizes and
 pads them itself. See docs/export.md.
 """
 

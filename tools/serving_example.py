@@ -1,4 +1,4 @@
-"""Segments an image with an exported model: ``python serving_example.py MODEL.onnx IMAGE OUT.png``.
+"""Segment an image with an exported model: ``python serving_example.py MODEL.onnx IMAGE OUT.png``.
 
 Needs numpy, Pillow and onnxruntime, nothing else: copy it to where the model is served.
 """

@@ -66,7 +66,7 @@ model = dict(
         ),
         sampler=dict(type="MaskPseudoSampler"),
     ),
-    # It has no semantic output, and fails where it shall take more pairs than 20 queries x 2 classes.
+    # It has no semantic output, and fails where it has to take more pairs than 20 queries x 2 classes.
     test_cfg=dict(semantic_on=False, max_per_image=40, filter_low_score=False),
 )
 val_evaluator = _base_.val_evaluator[:2]

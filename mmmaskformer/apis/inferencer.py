@@ -37,7 +37,7 @@ from mmmaskformer.errors import UserError
 from mmmaskformer.foreign.metainfo import read_dataset_meta
 from mmmaskformer.runs.checks import check_checkpoint_exists, check_checkpoint_fits, check_sizes
 from mmmaskformer.runs.config import sync_dataset_meta
-from mmmaskformer.runs.stored_config import built_from, find_config
+from mmmaskformer.runs.stored_config import built_from, config_of_model
 from mmmaskformer.sample_results import prediction_of
 from mmmaskformer.zoo import find_model
 
@@ -110,7 +110,7 @@ class MaskFormerInferencer:
             checkpoint = os.fspath(checkpoint)
             check_checkpoint_exists(checkpoint, "checkpoint")
         self.device = find_device(device)
-        self.cfg = cfg = find_config(config, checkpoint, cfg_options, trust_config)
+        self.cfg = cfg = config_of_model(config, checkpoint, cfg_options, trust_config)
         init_default_scope(cfg.get("default_scope", "mmseg"))
         check_sizes(cfg)
         sync_dataset_meta(cfg, ("train_dataloader", "test_dataloader"))
@@ -206,7 +206,7 @@ class MaskFormerInferencer:
         )
 
     def visualize(self, image: ImageSource, opacity: float = 0.5) -> ndarray:
-        """A picture of one image's result, (H', W', 3) uint8, RGB; see :meth:`SegmentationResult.overlay`."""
+        """Return a picture of one image's result, (H', W', 3) uint8, RGB; see :meth:`SegmentationResult.overlay`."""
         (result,) = self.iterate(image)
         return result.overlay(opacity)
 

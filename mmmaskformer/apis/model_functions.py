@@ -27,7 +27,7 @@ def init_model(
     device: str | None = None,
     cfg_options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """A model with its weights, as mmseg's ``init_model`` and mmdet's ``init_detector`` give it.
+    """Return a model with its weights, as mmseg's ``init_model`` and mmdet's ``init_detector`` give it.
 
     Args:
         config: a semantic config of mmseg, or one of mmdet whose model has a ``panoptic_head``: a file, the name of a

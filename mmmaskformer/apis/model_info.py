@@ -16,7 +16,7 @@ from mmmaskformer.visualization import complete_palette
 
 
 def find_device(name: str | None) -> torch.device:
-    """The device of that name, or the first GPU, or the CPU.
+    """Return the device of that name, or the first GPU, or the CPU.
 
     Raises:
         UserError: this machine has no such device.
@@ -31,7 +31,7 @@ def find_device(name: str | None) -> torch.device:
 
 
 def inference_pipeline(cfg: Config) -> list[dict]:
-    """Steps of the config's test pipeline without the loading of annotations.
+    """Step of the config's test pipeline without the loading of annotations.
 
     Raises:
         UserError: the config has none, or it does not lead from an image file to one packed sample.
@@ -76,7 +76,7 @@ def class_names(dataset_meta: Mapping[str, Any], cfg: Config, count: int) -> tup
         count: K; names of any other number are not of this model.
 
     Returns:
-        Names and palette; numbers and generated colors where nobody knows any.
+        Names and palette; numbers and generated colors if none are known.
     """
     candidates = [(dataset_meta.get("classes"), dataset_meta.get("palette"))]
     for key in ("test_dataloader", "val_dataloader", "train_dataloader"):

@@ -15,7 +15,7 @@ OUTPUTS = ("panoptic", "instance", "semantic")
 
 
 def choose_outputs(cfg: Config, outputs: Sequence[str]) -> None:
-    """Makes the model predict these kinds of segmentation and no others, whatever its ``test_cfg`` says.
+    """Make the model predict these kinds of segmentation and no others, whatever its ``test_cfg`` says.
 
     Args:
         cfg: The config, changed in place.
@@ -57,7 +57,7 @@ def outputs_of(outputs: str | Sequence[str], has_segments: bool, has_labels: boo
 
 
 def draw_predictions(cfg: Config, show_dir: str) -> None:
-    """Makes a test run draw image | truth | prediction of every image into ``show_dir``.
+    """Make a test run draw image | truth | prediction of every image into ``show_dir``.
 
     Another visualizer than :class:`mmmaskformer.visualization.SegmentationVisualizer` is replaced by it, with the same
     backends.
@@ -70,7 +70,7 @@ def draw_predictions(cfg: Config, show_dir: str) -> None:
 
 
 def write_predictions(cfg: Config, out_dir: str) -> None:
-    """Makes a test run write its predictions into ``out_dir``, beside evaluating them.
+    """Make a test run write its predictions into ``out_dir``, beside evaluating them.
 
     Semantic label maps become PNGs. Of a model with a panoptic head, what the config evaluates is written: segments in
     the format of COCO's panoptic server (``panoptic.json`` and ``panoptic/``) by PanopticQualityMetric, instances in

@@ -26,7 +26,7 @@ OVERLAYS = {"semantic": "overlay", "panoptic": "panoptic_overlay", "instance": "
 
 
 def image_outputs(out_dir: str | os.PathLike, names: Iterable[str]) -> Iterator[Path]:
-    """The image files that :meth:`SegmentationResult.save` may write about images of these names."""
+    """Return the image files that :meth:`SegmentationResult.save` may write about images of these names."""
     for name in names:
         yield from (Path(out_dir, f"{name}_{ending}") for ending in IMAGE_ENDINGS)
 
@@ -54,13 +54,13 @@ class SegmentationResult(ImageSegmentation):
     loading: Mapping[str, Any] = field(default_factory=dict)
 
     def image(self) -> ndarray:
-        """The image, (H, W, 3) uint8, RGB; a file is read again."""
+        """Return the image, (H, W, 3) uint8, RGB; a file is read again."""
         if isinstance(self.source, np.ndarray):
             return as_picture(self.source)
         return read_picture(self.source, **self.loading)
 
     def overlay(self, opacity: float = 0.5, min_score: float = MIN_SCORE) -> ndarray:
-        """The image under the first that there is of segments, instances (of ``min_score``) and label map.
+        """Return the image under the first that there is of segments, instances (of ``min_score``) and label map.
 
         Returns:
             (H', W', 3) uint8, RGB, with a legend.
@@ -77,7 +77,7 @@ class SegmentationResult(ImageSegmentation):
         opacity: float = 0.5,
         min_score: float = MIN_SCORE,
     ) -> None:
-        """Writes what the model predicted, and pictures of it.
+        """Write what the model predicted, and pictures of it.
 
         A label map goes to ``<name>_labels.png`` (8 bit; 16 bit above 256 labels) and ``<name>_overlay.png``. Segments
         go to ``<name>_panoptic.png`` (ids in RGB as COCO has them, 0 being void), ``<name>_panoptic.json`` and
@@ -107,7 +107,7 @@ class SegmentationResult(ImageSegmentation):
                 write_png(picture, path(f"{OVERLAYS[kind]}.png"))
 
     def _panoptic_annotation(self) -> dict[str, Any]:
-        """An annotation of COCO's panoptic format, with names; ``category_id`` counts the model's classes."""
+        """Return an annotation of COCO's panoptic format, with names; ``category_id`` counts the model's classes."""
         segments = [
             {
                 **info,

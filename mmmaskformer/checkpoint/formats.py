@@ -1,4 +1,4 @@
-"""Checkpoint files and folders of any project, read without running what is in them, and told apart by content."""
+"""Checkpoint files and folders of any project, read without running what is in them, and distinguished by content."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class BoxCost:
         self.weight = weight
 
     def __call__(self, boxes: Tensor, targets: Tensor) -> Tensor:
-        """Unweighted cost (L, B, Q, N) of boxes (L, B, Q, 4) for the boxes (B, N, 4) of N segments an image."""
+        """Unweighted cost (L, B, Q, N) of boxes (L, B, Q, 4) for the boxes (B, N, 4) of N segments per image."""
         raise NotImplementedError
 
 

@@ -25,7 +25,7 @@ from .boxes import BoxCost, boxes_of_segments
 from .numerics import binary_cross_entropy_terms, power, rows_per_chunk
 
 PRODUCT_ROWS = 128  # queries whose masks are made at once, over all layers; bounds memory to PRODUCT_ROWS x B x h x w
-SEGMENTS_PER_PASS = 128  # segments an image whose masks are held at once; more than almost any image has
+SEGMENTS_PER_PASS = 128  # segments per image whose masks are held at once; more than almost any image has
 UNMATCHED = -1  # query of a segment that has none
 
 
@@ -37,7 +37,7 @@ class ClassCost:
         self.weight = weight
 
     def __call__(self, class_logits: Tensor, labels: Tensor) -> Tensor:
-        """Cost (L, B, Q, N) from class logits (L, B, Q, K+1) and the labels (B, N) of N segments an image."""
+        """Cost (L, B, Q, N) from class logits (L, B, Q, K+1) and the labels (B, N) of N segments per image."""
         probabilities = at_least_float32(class_logits).softmax(-1)
         return probabilities.gather(3, labels[None, :, None].expand(*probabilities.shape[:3], -1)) * -self.weight
 
@@ -149,7 +149,7 @@ class HungarianAssigner:
         return matching
 
     def cost(self, predictions: MaskPredictions, targets: SegmentTargets) -> Tensor:
-        """Weighted cost (L, B, Q, N), N the most segments an image; columns past an image's count are void.
+        """Weighted cost (L, B, Q, N), N the most segments per image; columns past an image's count are void.
 
         In fp32, or in double for predictions in double.
         """

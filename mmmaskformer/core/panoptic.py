@@ -21,7 +21,7 @@ DETR_SMALLEST_AREA = 4  # DETR drops segments of at most so many pixels
 
 @dataclass(frozen=True)
 class PanopticSegments:
-    """Segments that do not overlap: one an instance of things, one a class of stuff.
+    """Segments that do not overlap: one per instance of things, one per class of stuff.
 
     Attributes:
         ids: (H', W') int64, the segment of each pixel, numbered 1..S; 0 is VOID.
@@ -49,7 +49,7 @@ def panoptic_segments(
     drop_uncertain_pixels: bool = False,
     layer: int = -1,
 ) -> PanopticSegments:
-    """The paper's panoptic inference.
+    """Apply the paper's panoptic inference.
 
     Queries that are sure of a class (more than ``confidence``, and not of "no object") compete for each pixel with
     class probability times mask probability. A query that keeps less than ``overlap`` of its own binary mask was
@@ -99,7 +99,7 @@ def detr_segments(
     confidence: float = 0.85,
     layer: int = -1,
 ) -> PanopticSegments:
-    """DETR's post-processing: a softmax over the confident masks at each pixel, so that every pixel is somebody's.
+    """DETR's post-processing: a softmax over the confident masks at each pixel, so that every pixel has a segment.
 
     Segments of at most 4 pixels, stuff being merged first, are dropped and their pixels given to the others, until
     none is left.
@@ -141,7 +141,7 @@ def _nothing(geometry: OutputGeometry, labels: Tensor, scores: Tensor) -> Panopt
 
 
 def homes(labels: Tensor, survives: Tensor, num_things: int) -> tuple[Tensor, Tensor]:
-    """The rule by which stuff is merged: queries of one class of stuff join the first of them that survives.
+    """Apply the rule by which stuff is merged: queries of one class of stuff join the first of them that survives.
 
     Things stay apart. Without loops or anything that depends on values, so that exported graphs have it, too.
 

@@ -92,7 +92,7 @@ class FPNPixelDecoder(BaseModule):
         return PixelFeatures(pixels, memory, maps)
 
     def placed(self, features: Tensor, level: int) -> Tensor:
-        """A fused map (B, C, h, w) of a level, 0 the finest, with what a subclass adds to it."""
+        """Return a fused map (B, C, h, w) of a level, 0 the finest, with what a subclass adds to it."""
         return features
 
 
@@ -136,7 +136,7 @@ class PositionedPixelDecoder(FPNPixelDecoder):
         self.position_convs = nn.ModuleList(nn.Conv2d(4 * len(own), channels, 1, bias=False) for own in self.cycles)
 
     def placed(self, features: Tensor, level: int) -> Tensor:
-        """The map plus its projected places."""
+        """Return the map plus its projected places."""
         return features + self.position_convs[level](waves(features, self.cycles[level]))
 
 

@@ -21,7 +21,7 @@ ORDERS = ("scores", "mask_logits")
 
 @dataclass(frozen=True)
 class OutputGeometry:
-    """Where an image lies in the padded input, and the size its output shall have.
+    """Where an image lies in the padded input, and the size of its output.
 
     Attributes:
         input_size: (H, W) of the padded input.

@@ -41,7 +41,7 @@ def training_labels(colors: np.ndarray) -> np.ndarray:
 class ADE20KFullDataset(CheckedSegDataset):
     """16-bit label maps of 847 classes, as ``tools/dataset_converters/ade20k_full.py`` writes them; 65535 is void.
 
-    255 is a class here, so everything that has a void label must be told of 65535 (the config does), and labels must be
+    255 is a class here, so every part with a void label must have 65535 (the config sets it), and labels must be
     read by ``LoadWideAnnotations``.
 
     Args:

@@ -77,7 +77,7 @@ class CheckedSegDataset(BaseSegDataset):
         return sample
 
     def _label_map_of_values(self, values: list[int]) -> dict[int, int]:
-        """New labels of values in the files; those of no class get one that :meth:`_check_labels` refuses."""
+        """Return new labels of values in the files; those of no class get one that :meth:`_check_labels` refuses."""
         owner, count = type(self).__name__, len(self.metainfo["classes"])
         if len(values) != count or len(set(values)) != count:
             raise UserError(f"{owner}: label_values={values} must be {count} different values, one per class")

@@ -21,7 +21,7 @@ def instances_of_panoptic(
     show_progress: bool = False,
     things: Collection[str] | None = None,
 ) -> dict:
-    """The things of panoptic ground truth as COCO's instance json, for instance for mask AP.
+    """Return the things of panoptic ground truth as COCO's instance json, for instance for mask AP.
 
     Crowds stay crowds. Areas and boxes are those of the masks. Every segment becomes one annotation, so a data set
     whose instances overlap (COCO: its own instance json is the better one) lacks what lies below another instance.

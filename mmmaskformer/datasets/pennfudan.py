@@ -8,7 +8,7 @@ from mmmaskformer.registry import DATASETS
 
 @DATASETS.register_module()
 class PennFudanDataset(CheckedPanopticDataset):
-    """One thing, ``person``, and one stuff class, ``background``: every pixel that is nobody's.
+    """One thing, ``person``, and one stuff class, ``background``: every pixel that is not a person.
 
     Args:
         **kwargs: as for :class:`CheckedPanopticDataset`.

@@ -135,6 +135,6 @@ def _random_side(sides: Sequence[int], max_size: int) -> dict:
 
 
 def _test_pipeline(side: int, max_size: int, *load: dict) -> Pipeline:
-    """The truth is loaded after resizing, so that it keeps its own size."""
+    """Put the loading of the truth after the resizing, so that the truth keeps its own size."""
     resize = dict(type="ResizeShortestEdge", scale=side, max_size=max_size)
     return [dict(type="LoadImageFromFile"), resize, *load, dict(type="PackDetInputs")]

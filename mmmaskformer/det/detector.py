@@ -61,7 +61,7 @@ class MaskFormer(BaseDetector):
     def predict(
         self, batch_inputs: Tensor, batch_data_samples: Sequence[DetDataSample], rescale: bool = True
     ) -> Sequence[DetDataSample]:
-        """The samples with their predictions; see :meth:`MaskFormerPanopticHead.predict_samples`."""
+        """Return the samples with their predictions; see :meth:`MaskFormerPanopticHead.predict_samples`."""
         return self.panoptic_head.predict_samples(self.extract_feat(batch_inputs), batch_data_samples, rescale)
 
     def _forward(

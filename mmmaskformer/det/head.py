@@ -200,7 +200,7 @@ class MaskFormerPanopticHead(MaskTransformer):
 
 
 def check_test_cfg(test_cfg: Mapping) -> dict:
-    """The options with their defaults.
+    """Return the options with their defaults.
 
     Raises:
         UserError: an option that does not exist, or a value that cannot be.

@@ -42,7 +42,7 @@ def check_room(owner: str, num_classes: int, cure: str = "") -> None:
 
 
 def write_panoptic(sample: DetDataSample, segments: PanopticSegments, num_things: int, num_classes: int) -> None:
-    """Writes segments into a sample.
+    """Write segments into a sample.
 
     ``pred_panoptic_seg.sem_seg`` (1, H, W) is what mmdet's own detectors give. ``pred_segments``, which they lack, has
     ``ids`` in the same code, ``labels`` and ``scores``.
@@ -66,7 +66,7 @@ def segment_codes(labels: Tensor, num_things: int) -> Tensor:
 
 
 def read_panoptic(sample: Any, num_classes: int) -> SegmentMap:
-    """The predicted segments of a sample, or of what its ``to_dict`` gives.
+    """Return the predicted segments of a sample, or of what its ``to_dict`` gives.
 
     Without ``pred_segments``, as mmdet's own MaskFormer has none, the map says what there is, and there are no scores.
 
@@ -92,7 +92,7 @@ def true_segments(
     things: Sequence[bool] | None = None,
     name: str | None = None,
 ) -> SegmentMap:
-    """The true segments that mmdet's panoptic data sets give.
+    """Return the true segments that mmdet's panoptic data sets give.
 
     Args:
         ids: (H, W) as in a COCO panoptic PNG, 0 being void.

@@ -33,7 +33,7 @@ def input_size(samples: Sequence[DetDataSample]) -> tuple[int, int]:
 
 
 def geometry_of(meta: dict, size: tuple[int, int], rescale: bool) -> OutputGeometry:
-    """Where a sample lies in an input of ``size`` and how large its result shall be: the original's, or the image's."""
+    """Where a sample lies in an input of ``size`` and the size of its result: the original's, or the image's."""
     height, width = meta["img_shape"][:2]
     return OutputGeometry(size, (0, 0, height, width), tuple((meta["ori_shape"] if rescale else meta["img_shape"])[:2]))
 
@@ -104,7 +104,7 @@ def _instances(
 
 
 def _check_labels(labels: Sequence[Tensor], samples: Sequence[DetDataSample], num_things: int) -> None:
-    # One question to the device for the whole batch; who is wrong matters only where somebody is.
+    # One check for the whole batch, so that the host waits for the device once. Which sample is wrong is found later.
     together = torch.cat(list(labels))
     if not ((together < 0) | (together >= num_things)).any():
         return

@@ -60,7 +60,7 @@ class OutputNames:
         return Path(out_dir, self.name(image) + ending)
 
     def name(self, image: str) -> str:
-        """The path below the folder of all results, without an ending."""
+        """Return the path below the folder of all results, without an ending."""
         return self._names.get(image) or "/".join((*_folders(os.path.dirname(image)), _stem(image)))
 
 

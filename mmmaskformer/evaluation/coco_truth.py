@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmmaskformer.coco.annotations import read_ids, segment_map
-from mmmaskformer.coco.panoptic_json import Image, check_stays_below, labels_of_categories, read_panoptic_json
+from mmmaskformer.coco.panoptic_json import check_stays_below, labels_of_categories, read_panoptic_json
+from mmmaskformer.coco.schema import Image
 from mmmaskformer.det.panoptic_code import true_segments
 from mmmaskformer.engine.output_names import distinct_names
 from mmmaskformer.errors import UserError
@@ -48,7 +49,7 @@ class CocoPanopticTruth:
         self._png_names = self._distinct_png_names(content.images)
 
     def png_name(self, image_id: Any) -> str:
-        """The PNG of an image: the true one's name, or where there is no truth the image's with another ending.
+        """Return the PNG of an image: the true one's name, or where there is no truth the image's with another ending.
 
         Raises:
             UserError: the JSON does not know the image.
@@ -64,7 +65,7 @@ class CocoPanopticTruth:
         return os.path.join(self.seg_prefix, self.png_name(image_id))
 
     def _distinct_png_names(self, images: Sequence[Image]) -> dict[Any, str]:
-        """The PNG of each image, below the folder that it is read from or written to."""
+        """Return the PNG of each image, below the folder that it is read from or written to."""
         true = {image_id: annotation.file_name for image_id, annotation in self._annotations.items()}
         files = {image.id: image.file_name for image in images if image.id not in true}
         distinct = distinct_names({file: os.path.splitext(file)[0] for file in files.values()})
@@ -74,7 +75,7 @@ class CocoPanopticTruth:
         return true | names
 
     def segments(self, image_id: Any) -> SegmentMap:
-        """The true segments of an image.
+        """Return the true segments of an image.
 
         Raises:
             UserError: the JSON does not know the image or has no segments for it; a segment has a category that is no
@@ -93,7 +94,7 @@ class CocoPanopticTruth:
 def segments_of_sample(
     sample: Mapping, seg_prefix: str | os.PathLike | None, things: Sequence[bool], backend_args: dict | None
 ) -> SegmentMap:
-    """The true segments of a data sample that carries what mmdet's panoptic data sets know of an image.
+    """Return the true segments of a data sample that carries what mmdet's panoptic data sets know of an image.
 
     Args:
         sample: with ``segments_info`` (``id``, ``category`` as class and ``is_thing``, which is false for a crowd of

@@ -39,7 +39,7 @@ class Overlaps:
     def of_one_class(
         self, predicted_labels: np.ndarray, true_labels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The pairs of segments with equal labels: predicted and true, numbered from 0, and their pixels."""
+        """Return the pairs of segments with equal labels: predicted and true, numbered from 0, and their pixels."""
         chosen = (self.predicted > 0) & (self.true > 0)
         predicted, true, pixels = self.predicted[chosen] - 1, self.true[chosen] - 1, self.pixels[chosen]
         chosen = predicted_labels[predicted] == true_labels[true]
@@ -47,7 +47,7 @@ class Overlaps:
 
 
 def overlaps(prediction: SegmentMap, truth: SegmentMap) -> Overlaps:
-    """What predicted and true segments of one image share.
+    """Return what predicted and true segments of one image share.
 
     A row of pixels crosses few segments, so nothing is done for every pixel.
     """

@@ -44,7 +44,7 @@ def count_files(
     predicted_dir: str | os.PathLike | None = None,
     threads: int | None = None,
 ) -> FileCounts:
-    """Matches predicted with true segments, all from files in COCO's panoptic format.
+    """Match predicted with true segments, all from files in COCO's panoptic format.
 
     Images are shared out to threads, as most of the time goes to the decoding of PNGs.
 

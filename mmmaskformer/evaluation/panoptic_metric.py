@@ -14,8 +14,8 @@ from mmmaskformer.det.panoptic_code import check_room, read_panoptic
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.coco_truth import CocoPanopticTruth, segments_of_sample
 from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, count_matches
+from mmmaskformer.evaluation.quality_tables import class_numbers, class_table, group_numbers, group_table
 from mmmaskformer.evaluation.submission import PanopticSubmission
-from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
 from mmmaskformer.registry import METRICS
 from mmmaskformer.segments import SegmentMap
 
@@ -87,7 +87,7 @@ class PanopticQualityMetric(BaseMetric):
             self.truth = CocoPanopticTruth(self.ann_file, self.seg_prefix, meta, self.backend_args)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keeps of each image its counts, and its annotation if predictions are written."""
+        """Keep of each image its counts, and its annotation if predictions are written."""
         for sample in data_samples:
             name = f"the prediction for {sample.get('img_path', sample.get('img_id'))}"
             if "pred_panoptic_seg" not in sample:
@@ -106,7 +106,7 @@ class PanopticQualityMetric(BaseMetric):
             self.results.append((counts, annotation, self._identity(sample)))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """The numbers of all images; writes the JSON of predictions.
+        """Return the numbers of all images, and write the JSON of predictions.
 
         Raises:
             UserError: two images were compared with the same truth, as images of two data sets with equal ids are.
@@ -129,7 +129,7 @@ class PanopticQualityMetric(BaseMetric):
         return numbers
 
     def _identity(self, sample: Mapping) -> tuple[Any, str | None]:
-        """What the image's truth is found by, and what must be the same wherever that is the same."""
+        """Return what the image's truth is found by, and what must be the same wherever that is the same."""
         if self.truth is not None:
             return sample["img_id"], sample.get("img_path")
         if self.seg_prefix is not None:

@@ -84,7 +84,7 @@ class PanopticCounts:
 
     @classmethod
     def unpack(cls, packed: Iterable[np.ndarray], num_classes: int) -> PanopticCounts:
-        """The sum of what :meth:`pack` gave for any number of images."""
+        """Return the sum of what :meth:`pack` gave for any number of images."""
         counts = cls.zeros(num_classes)
         for rows in packed:
             counts.values[rows[:, 0].astype(int)] += rows[:, 1:]
@@ -97,7 +97,7 @@ def count_matches(
     num_classes: int,
     names: tuple[str, str] = ("the prediction", "the truth"),
 ) -> PanopticCounts:
-    """Matches one image's predicted with its true segments.
+    """Match one image's predicted with its true segments.
 
     Args:
         prediction: the segments that were found.

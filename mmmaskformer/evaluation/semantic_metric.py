@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 
 from mmmaskformer.errors import UserError
 from mmmaskformer.evaluation.panoptic_quality import PanopticCounts, count_matches
-from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
+from mmmaskformer.evaluation.quality_tables import class_numbers, class_table, group_numbers, group_table
 from mmmaskformer.labels import check_ignore_index
 from mmmaskformer.registry import METRICS
 from mmmaskformer.sample_results import label_map
@@ -53,7 +53,7 @@ class SemanticPQMetric(BaseMetric):
         self._dataset_meta = meta
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keeps each image's counts."""
+        """Keep each image's counts."""
         num_classes = len(self.dataset_meta["classes"])
         for sample in data_samples:
             names = tuple(f"{which} of {sample.get('img_path')}" for which in COMPARED)
@@ -64,7 +64,7 @@ class SemanticPQMetric(BaseMetric):
             self.results.append(count_matches(*maps, num_classes, names).pack())
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """The numbers of all images."""
+        """Return the numbers of all images."""
         classes = self.dataset_meta["classes"]
         counts = PanopticCounts.unpack(results, len(classes))
         quality = counts.mean()

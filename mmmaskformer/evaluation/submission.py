@@ -31,7 +31,7 @@ class PanopticSubmission:
         self.folder = self.json.with_suffix("")
 
     def write_image(self, image_id: Any, png_name: str, segments: SegmentMap, category_ids: Sequence[int]) -> dict:
-        """Writes one image's PNG.
+        """Write one image's PNG.
 
         Args:
             image_id: the image's id in the data set's JSON.
@@ -50,7 +50,7 @@ class PanopticSubmission:
         }
 
     def write_json(self, annotations: Sequence[dict]) -> None:
-        """Writes the JSON of the images' annotations."""
+        """Write the JSON of the images' annotations."""
         self.json.parent.mkdir(parents=True, exist_ok=True)
         with atomic_open(self.json, "w", encoding="utf-8") as file:
             json.dump({"annotations": list(annotations)}, file)

@@ -2,7 +2,7 @@
 
 The same arithmetic as ``core.inference``, ``core.panoptic`` and ``core.instances``, which are for eager use: they see
 a few rows and the confident queries at a time, and so need less memory. Results of a number that depends on the image
-are tables with a row a query here, with class -1 in the rows that are none.
+are tables with one row per query here, with class -1 in the rows without a result.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOTHING = -1  # class of a row that is no result, and segment of a pixel that is
 
 
 class Placement:
-    """Where the images of a batch lie in the padded input, and the size their results shall have.
+    """Where the images of a batch lie in the padded input, and the size of their results.
 
     Args:
         padded: (H', W') of the network's input; images lie top left.

@@ -51,7 +51,7 @@ class ExportedModel(BaseModel):
             raise UserError(f"the exported model and the data set have other classes: {differ}")
 
     def forward(self, inputs: Sequence[Tensor], data_samples: Sequence[BaseDataElement], mode: str = "predict") -> list:
-        """The samples with predictions at the original size; one image after the other, since their sizes differ."""
+        """Return the samples with predictions at the original size, one image at a time since sizes differ."""
         if mode != "predict":
             raise ValueError(f"an exported model only predicts, got mode={mode!r}")
         for image, sample in zip(inputs, data_samples):

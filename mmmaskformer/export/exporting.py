@@ -35,7 +35,7 @@ def export_model(
     opset: int = OPSET,
     verify_on: Sequence[Path] = (),
 ) -> tuple[dict[str, Any], dict[str, Difference]]:
-    """Writes a trained model as a graph.
+    """Write a trained model as a graph.
 
     Args:
         config: as :func:`mmmaskformer.runs.load_config` gives it.
@@ -78,7 +78,7 @@ def export_model(
 
 
 def describe(graph: ExportGraph, shape: InputShape, inferencer: MaskFormerInferencer, config: Config) -> dict[str, Any]:
-    """What a server has to know: written into the file as JSON.
+    """Return what a server has to know, which is written into the file as JSON.
 
     ``classes`` and ``palette``; ``num_things`` (None for semantic models); ``outputs``, their names in order; ``batch``
     and ``size`` where they are fixed, else None; ``resize``, see :func:`resize_rule`; ``void``, the label of pixels

@@ -48,7 +48,7 @@ class ExportGraph(nn.Module):
         raise NotImplementedError
 
     def labeled(self, scores: Tensor) -> dict[str, Tensor]:
-        """The label map of class scores (B, K, H, W), and the scores if they are asked for."""
+        """Return the label map of class scores (B, K, H, W), and the scores if they are asked for."""
         found = {"labels": scores.argmax(1).int()}
         return {**found, "scores": scores} if self.scores else found
 
@@ -154,13 +154,13 @@ class PanopticGraph(ExportGraph):
 
 
 def predictions(head: MaskModel, features: Sequence[Tensor], padding: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The last layer's class logits (B, Q, K+1) and mask logits (B, Q, h, w) in fp32, past a head's own adapter."""
+    """Return the last layer's class logits (B, Q, K+1) and mask logits (B, Q, h, w) in fp32."""
     found = MaskModel.forward(head, features, padding, last_only=True).at_least_float32()
     return found.class_logits[0], torch.einsum("bqc,bchw->bqhw", found.mask_embeds[0], found.pixel_embeds)
 
 
 def graph_of(model: BaseModel, scores: bool = False) -> ExportGraph:
-    """The graph of a segmentor or detector in evaluation.
+    """Return the graph of a segmentor or detector in evaluation.
 
     Raises:
         UserError: its head is not of ours, or its inference cannot be a graph.

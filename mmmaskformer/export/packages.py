@@ -9,7 +9,7 @@ from mmmaskformer.errors import UserError
 
 
 def require(name: str) -> ModuleType:
-    """A package of the extra.
+    """Return a package of the extra.
 
     Raises:
         UserError: it is not installed.

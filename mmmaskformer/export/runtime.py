@@ -96,7 +96,7 @@ class ProgramModel:
 
 
 def read_exported(path: str | os.PathLike) -> ExportedFunction:
-    """The model in a file, whichever format its content has.
+    """Return the model in a file, whichever format its content has.
 
     Raises:
         UserError: there is no such file, or it is not an exported model.
@@ -108,7 +108,7 @@ def read_exported(path: str | os.PathLike) -> ExportedFunction:
 
 
 def parse_description(text: str | None, path: Path) -> dict[str, Any]:
-    """What a file says about itself.
+    """Return what a file says about itself.
 
     Raises:
         UserError: nothing, or something else than :func:`mmmaskformer.export.describe` writes.
@@ -147,7 +147,7 @@ def _size(value: Any, where: str) -> list[int]:
 
 
 def check_shapes(description: Mapping[str, Any], images: ndarray, output_size: tuple[int, int]) -> None:
-    """Compares images with what a file was made for.
+    """Compare images with what a file was made for.
 
     Raises:
         UserError: they differ.

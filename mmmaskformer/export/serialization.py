@@ -48,7 +48,7 @@ class InputShape:
         return (images,) if self.size else (images, torch.tensor(EXAMPLE[1:]) + 20)
 
     def dimensions(self) -> tuple[dict[int, Dim], ...]:
-        """What may vary of each argument."""
+        """Return what may vary of each argument."""
         free = {} if self.batch else {0: Dim("batch", min=1, max=LARGEST_BATCH)}
         if self.size:
             return (free,)
@@ -115,14 +115,14 @@ def _without_asserts(program: ExportedProgram) -> ExportedProgram:
 
 
 def write_program(program: ExportedProgram, file: IO[bytes], description: Mapping[str, Any]) -> None:
-    """Writes torch.export's format, ``.pt2``."""
+    """Write torch.export's format, ``.pt2``."""
     torch.export.save(program, file, extra_files={METADATA: json.dumps(description)})
 
 
 def write_onnx(
     program: ExportedProgram, file: IO[bytes], description: Mapping[str, Any], shape: InputShape, opset: int = OPSET
 ) -> None:
-    """Writes ONNX in one file.
+    """Write ONNX in one file.
 
     Raises:
         UserError: the packages of the extra ``export`` are absent, or the opset does not have what is needed.
@@ -140,7 +140,7 @@ def write_onnx(
 
 
 def _name_axes(model: Any) -> None:
-    """Gives the axes of inputs and outputs names, in place of torch's symbols."""
+    """Give the axes of inputs and outputs names, in place of torch's symbols."""
     from onnx_ir import SymbolicDim
 
     images = zip(model.graph.inputs[0].shape, ("batch", "height", "width"))

@@ -11,7 +11,7 @@ from mmmaskformer.segments import ImageSegmentation, Instances, SegmentMap
 
 
 def read_tables(found: Mapping[str, ndarray], num_things: int | None) -> ImageSegmentation:
-    """The results of one image.
+    """Return the results of one image.
 
     Args:
         found: by name as in :data:`mmmaskformer.export.runtime.OUTPUT_NAMES`, without the axis of the batch.

@@ -23,7 +23,7 @@ SCORE_TOLERANCE = 1e-3  # by which scores may differ
 def verify(
     inferencer: MaskFormerInferencer, exported: Path, images: Sequence[Path], graph: ExportGraph
 ) -> dict[str, Difference]:
-    """Compares what a config's own model and an exported one make of images, by the config's test pipeline.
+    """Compare what a config's own model and an exported one make of images, by the config's test pipeline.
 
     Args:
         inferencer: of config and checkpoint; used with the exported model in its place, and put right again.

@@ -66,7 +66,7 @@ def prepare_for_device(cfg: Config, launcher: str) -> None:
     if launcher == "none":
         return
     init_cpu_process_group(launcher)
-    # DDP must be told that there are no devices, and SyncBN has no CPU kernel.
+    # Without devices, DDP needs device_ids=None, and SyncBN has no CPU kernel.
     cfg.model_wrapper_cfg = dict(
         type="MMDistributedDataParallel",
         device_ids=None,

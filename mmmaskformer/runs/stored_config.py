@@ -26,7 +26,7 @@ TENSORS_PER_WEIGHT, SPARE_TENSORS = 10, 1000
 SPARE_ELEMENTS = 1 << 26  # of buffers that are not saved
 
 
-def find_config(
+def config_of_model(
     config: str | os.PathLike | Config | None,
     checkpoint: str | None,
     cfg_options: Mapping[str, Any] | None,

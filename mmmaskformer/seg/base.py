@@ -62,7 +62,7 @@ class SemanticHead:
         return padded_size(metas, self.select(features), self.strides)
 
     def input_padding(self, features: Sequence[Tensor], metas: Sequence[dict] | None) -> Tensor | None:
-        """(B, H, W) bool, True on padding; None where the head does not ask for it or nobody knows."""
+        """(B, H, W) bool, True on padding; None if the head does not ask for it or it is not known."""
         if not self.mask_padding or metas is None:
             return None
         return padding_of(metas, self.input_size(features, metas), features[0].device)

@@ -102,7 +102,7 @@ def _near(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def geometry_of(meta: dict, input_size: tuple[int, int]) -> OutputGeometry:
-    """Where a test sample lies in the padded input and how large its result shall be."""
+    """Where a test sample lies in the padded input and the size of its result."""
     left, right, top, bottom = meta.get("img_padding_size", meta.get("padding_size", (0, 0, 0, 0)))
     height, width = input_size[0] - top - bottom, input_size[1] - left - right
     output_height, output_width = meta.get("ori_shape", (height, width))[:2]

@@ -27,7 +27,7 @@ class MaskFormerSegmentor(EncoderDecoder):
     """mmseg's EncoderDecoder whose prediction is bounded in memory.
 
     The stock segmentor makes (B, K, H, W) scores, resizes them to the original size and stores them with every sample.
-    This one asks the head for label maps, which it streams; scores are made only where somebody needs them: in a
+    This one asks the head for label maps, which it streams; scores are made only where they are needed: in a
     sliding window (windows are averaged), in test-time augmentation, or with ``test_cfg=dict(scores=True)``.
 
     A head of ours may leave out ``in_channels`` and ``strides`` for a backbone that reports its ``channels`` and
@@ -81,8 +81,8 @@ class MaskFormerSegmentor(EncoderDecoder):
     def slide_inference(self, inputs: Tensor, batch_img_metas: Sequence[dict]) -> Tensor:
         """Scores (B, K, H, W) averaged over overlapping windows, for images of any size.
 
-        A window at the border is moved inwards, and an image smaller than the window is one window; each window is
-        told its own size, which the stock loop does only for the first image and only for some keys.
+        A window at the border is moved inwards, and an image smaller than the window is one window; each window
+        has its own size in its meta, which the stock loop does only for the first image and only for some keys.
         """
         height, width = inputs.shape[-2:]
         crop_height, crop_width = (min(c, s) for c, s in zip(self.test_cfg.crop_size, (height, width)))

@@ -17,7 +17,7 @@ SHADES_SPAN = 0.4  # of lightness, within one class
 SHADES_TURN = 0.2  # of the circle of hues, within one class
 CHOICES = 24  # shades of a class that a thing may have
 NEARBY = 0.2  # of a box's longer side: how far its neighbors may be
-CLEAR = 25.0  # distance in CIE L*a*b* from which two colors side by side are told apart at a glance
+CLEAR = 25.0  # distance in CIE L*a*b* from which two colors side by side are easy to distinguish
 
 
 def distinct_palette(count: int) -> list[list[int]]:
@@ -38,7 +38,7 @@ def distinct_palette(count: int) -> list[list[int]]:
 
 
 def complete_palette(palette: Sequence[Color] | None, count: int) -> list[list[int]]:
-    """The first ``count`` colors of a palette; generated ones where there is none or it is too short."""
+    """Return the first ``count`` colors of a palette; generated ones where there is none or it is too short."""
     if palette is None or len(palette) < count:
         return distinct_palette(count)
     return [[int(part) for part in color] for color in palette[:count]]

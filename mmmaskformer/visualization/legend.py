@@ -34,13 +34,13 @@ UNCOLORED_VOID = LegendEntry(PAPER, "void (uncolored)")
 
 
 def at_most(entries: Sequence[LegendEntry], last: Sequence[LegendEntry] = ()) -> list[LegendEntry]:
-    """The first 40 entries, then ``last``, then the number of those left out if any were."""
+    """Return the first 40 entries, then ``last``, then the number of those left out if any were."""
     hidden = len(entries) - MAX_ENTRIES
     return [*entries[:MAX_ENTRIES], *last, *([LegendEntry(None, f"and {hidden} more")] if hidden > 0 else [])]
 
 
 def percent(share: float) -> str:
-    """A share for people: whole percents, and never 0 % of something that is there."""
+    """Return a share for people: whole percents, and never 0 % of something that is there."""
     return "<1%" if share < 0.005 else f"{share:.0%}"
 
 

@@ -25,7 +25,7 @@ TEXT_SHARE_OF_PANELS = 1 / 80
 
 
 def with_legend(picture: ndarray, entries: Sequence[LegendEntry], text_share: float) -> ndarray:
-    """A picture and a legend below it.
+    """Return a picture and a legend below it.
 
     Args:
         picture: (H, W, 3) uint8, RGB.
@@ -95,7 +95,7 @@ def check_size(name: str, labels: ndarray, image: ndarray) -> None:
 
 
 def read_picture(path: str | os.PathLike, color_type: str = "color", backend_args: Mapping | None = None) -> ndarray:
-    """Reads an image file as a model sees it.
+    """Read an image file as a model sees it.
 
     Args:
         path: the file, which may be behind one of MMEngine's storage backends.
@@ -112,7 +112,7 @@ def read_picture(path: str | os.PathLike, color_type: str = "color", backend_arg
 
 
 def write_png(picture: ndarray, path: str | os.PathLike) -> None:
-    """Writes a picture as PNG, whole or not at all.
+    """Write a picture as PNG, whole or not at all.
 
     Args:
         picture: (H, W, 3) uint8, RGB.
@@ -133,7 +133,7 @@ def enlargement(shape: tuple[int, int], least: int) -> int:
 
 
 def enlarge(image: ndarray, times: int) -> ndarray:
-    """A photo (H, W, 3) enlarged smoothly."""
+    """Return a photo (H, W, 3) enlarged smoothly."""
     height, width = image.shape[:2]
     if times == 1:
         return image
@@ -141,12 +141,12 @@ def enlarge(image: ndarray, times: int) -> ndarray:
 
 
 def repeat(labels: ndarray, times: int) -> ndarray:
-    """A map (H, W) with each pixel ``times`` x ``times``."""
+    """Return a map (H, W) with each pixel ``times`` x ``times``."""
     return labels if times == 1 else labels.repeat(times, 0).repeat(times, 1)
 
 
 def centered(picture: ndarray, width: int) -> ndarray:
-    """The picture on white paper of at least ``width`` pixels."""
+    """Return the picture on white paper of at least ``width`` pixels."""
     spare = max(width - picture.shape[1], 0)
     if spare == 0:
         return picture

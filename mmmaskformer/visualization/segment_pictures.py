@@ -125,10 +125,10 @@ def draw_panels(
 def legend_entries(
     shown: Sequence[SegmentMap | Instances], classes: Sequence[str], palette: Sequence[Color], note: str = ""
 ) -> list[LegendEntry]:
-    """Lists the classes of one picture, or of truth and prediction, the largest first.
+    """List the classes of one picture, or of truth and prediction, the largest first.
 
     Args:
-        shown: the segments. Of things their number is told, of one picture's stuff its share; void comes last.
+        shown: the segments. Things are listed with their number, the stuff of one picture with its share; void is last.
         classes: name of every class.
         palette: red, green and blue of every class, 0..255.
         note: a last line.

@@ -15,7 +15,7 @@ from mmmaskformer.segments import Segment, SegmentMap
 from .colors import Color, ink_on
 from .legend import font
 
-CELLS = 8  # a text is as many cells wide and as many high: how finely places are told apart
+CELLS = 8  # a text is as many cells wide and as many high: how finely places are compared
 LEAST_ROOM = 1.5  # cells from a text's middle to the edge of the segment; with less, the text would hide the segment
 MARGIN = 1 / 4  # around a text, of its size
 LINE = 1.2  # of the text's size
@@ -39,7 +39,7 @@ class Label:
 
 
 def place_labels(found: SegmentMap, classes: Sequence[str], zoom: int, text_size: int) -> list[Label]:
-    """Finds places for the names, and the scores if there are any, of as many segments as have room for them.
+    """Find places for the names, and the scores if there are any, of as many segments as have room for them.
 
     Args:
         found: the segments.
@@ -65,7 +65,7 @@ def place_labels(found: SegmentMap, classes: Sequence[str], zoom: int, text_size
 
 
 def wordings(segment: Segment, classes: Sequence[str], typeface: ImageFont.FreeTypeFont) -> list[Label]:
-    """What may be written on a segment: name and score in a row or, for narrow ones, below each other."""
+    """Return what may be written on a segment: name and score in a row or, for narrow ones, below each other."""
     name = classes[segment.label] + (" (crowd)" if segment.is_crowd else "")
     texts = [name] if segment.score is None else [f"{name} {segment.score:.2f}", f"{name}\n{segment.score:.2f}"]
     border = 2 * MARGIN * typeface.size
@@ -80,7 +80,7 @@ def wordings(segment: Segment, classes: Sequence[str], typeface: ImageFont.FreeT
 def place_label(
     label: Label, segment: Segment, ids: ndarray, zoom: int, placed: Sequence[Label]
 ) -> tuple[float, Label]:
-    """Puts a label where its segment is widest, off the labels that are placed already and off the picture's edges.
+    """Put a label where its segment is widest, off the labels that are placed already and off the picture's edges.
 
     Returns:
         How far the segment's edge is from the label's middle, in cells (at most ``CELLS``; 0: there is no place), and
@@ -107,7 +107,7 @@ def place_label(
 
 
 def draw_labels(picture: ndarray, labels: Sequence[Label], colors: Sequence[Color], text_size: int) -> ndarray:
-    """Writes labels in black or white on their segments' colors, which is legible on any photo.
+    """Write labels in black or white on their segments' colors, which is legible on any photo.
 
     Args:
         picture: (H, W, 3) uint8, RGB.

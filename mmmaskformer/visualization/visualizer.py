@@ -78,7 +78,7 @@ def _maps(found: ImageSegmentation, num_classes: int) -> Iterator[tuple[str, Seg
 
 
 def _threshold_note(instances: Instances, min_score: float, classes: Sequence[str]) -> str:
-    """What the legend says about the instances that are left out."""
+    """Return what the legend says about the instances that are left out."""
     if instances.scores is None or (instances.scores >= min_score).any():
         return ""
     if not len(instances):
@@ -159,7 +159,7 @@ class SegmentationVisualizer(Visualizer):
 
 
 def _of_size(truth: ImageSegmentation, size: tuple[int, int]) -> ImageSegmentation:
-    """The truth at the size of an image: a pipeline that resizes after loading annotations resizes them, too."""
+    """Return the truth at the size of an image: a pipeline that resizes after loading annotations resizes them, too."""
     labels, instances = truth.labels, truth.instances
     if labels is not None and labels.shape != size:
         # OpenCV resizes no int64.

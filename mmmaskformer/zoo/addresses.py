@@ -23,7 +23,7 @@ def is_loopback(url: str) -> bool:
 
 
 def check_address(url: str, source: str | None = None) -> None:
-    """Accepts https, and http on this machine.
+    """Accept https, and http on this machine.
 
     Args:
         url: the address.
@@ -40,7 +40,7 @@ def check_address(url: str, source: str | None = None) -> None:
 
 
 def mirror() -> str | Path | None:
-    """What ``MMMASKFORMER_MIRROR`` says: an address, a folder, or None.
+    """Return what ``MMMASKFORMER_MIRROR`` says: an address, a folder, or None.
 
     Raises:
         UserError: it is neither.

@@ -52,13 +52,13 @@ def locked(name: str) -> Iterator[None]:
 
 
 def cannot_write(error: OSError) -> UserError:
-    """The error to raise where the cache folder cannot be written."""
+    """Return the error to raise where the cache folder cannot be written."""
     reason = error.strerror or type(error).__name__
     return UserError(f"cannot write to the cache folder {cache_folder()}: {reason}; set {CACHE_VARIABLE} to another")
 
 
 def say(text: str) -> None:
-    """Prints a message for the user to stderr, so that the output of a tool stays as it is."""
+    """Print a message for the user to stderr, so that the output of a tool stays as it is."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -78,7 +78,7 @@ def file_sums(path: Path, *names: str) -> list[str]:
 
 
 def read_record(path: Path) -> dict[str, str]:
-    """The sha256 of each file that :func:`record` wrote; empty where nothing was recorded.
+    """Return the sha256 of each file that :func:`record` wrote; empty where nothing was recorded.
 
     Raises:
         UserError: the file holds something else.
@@ -93,7 +93,7 @@ def read_record(path: Path) -> dict[str, str]:
 
 
 def record(path: Path, sums: Mapping[str, str]) -> None:
-    """Writes sha256 sums in the format of ``sha256sum``, or compares them with those that were recorded before.
+    """Write sha256 sums in the format of ``sha256sum``, or compares them with those that were recorded before.
 
     Args:
         path: the record.

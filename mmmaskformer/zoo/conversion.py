@@ -32,7 +32,7 @@ def converted_file(name: str, digest: str) -> Path:
 
 
 def convert(source: Path, target: Path, model: ReleasedModel | None = None) -> Path:
-    """Writes a checkpoint of ours; the caller holds the lock.
+    """Write a checkpoint of ours; the caller holds the lock.
 
     Args:
         source: a file or a Hugging Face folder, read as data.
@@ -54,7 +54,7 @@ def convert(source: Path, target: Path, model: ReleasedModel | None = None) -> P
 
 
 def complete(converted: ConvertedModel, model: ReleasedModel) -> None:
-    """Adds what the weights of a published model do not tell, from this package's config with the model's name.
+    """Add what the weights of a published model do not tell, from this package's config with the model's name.
 
     These are the classes, and how images are prepared and results are made: test pipeline, padding and thresholds.
     """

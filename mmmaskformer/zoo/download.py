@@ -43,7 +43,7 @@ class _CheckedRedirects(HTTPRedirectHandler):
 
 
 def download(url: str, part: Path, title: str) -> None:
-    """Fetches a file, or what is missing of it.
+    """Fetch a file, or what is missing of it.
 
     After a cut connection the rest is asked for, provided that the file on the server is still the same. What was
     received stays in ``part`` for a later run; the server's mark of the file's version is beside it.
@@ -149,7 +149,7 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def _version(headers: Message) -> str:
-    """What ``If-Range`` takes: a strong ETag or a date."""
+    """Return what ``If-Range`` takes: a strong ETag or a date."""
     tag = headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
 

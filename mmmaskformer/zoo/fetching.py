@@ -19,12 +19,12 @@ def stored_file(model: ReleasedModel) -> Path:
 
 
 def recorded_sum(model: ReleasedModel) -> str | None:
-    """The published file's sha256 as it was recorded when it was first fetched."""
+    """Return the published file's sha256 as it was recorded when it was first fetched."""
     return read_record(_record(model)).get(model.file)
 
 
 def fetch(model: ReleasedModel) -> tuple[Path, str]:
-    """The published file and its sha256; the caller holds the lock.
+    """Return the published file and its sha256; the caller holds the lock.
 
     The md5 in the file's name finds damage, not attacks. So the sha256 of the first fetch is recorded, and compared
     whenever the file is read or fetched again.
@@ -55,12 +55,12 @@ def fetch(model: ReleasedModel) -> tuple[Path, str]:
 
 
 def say_license(model: ReleasedModel) -> None:
-    """Prints what the weights may be used for."""
+    """Print what the weights may be used for."""
     say(f"{model.name}: weights of the paper's release, license {LICENSE}")
 
 
 def _bring(model: ReleasedModel, path: Path, part: Path) -> None:
-    """Downloads or copies the file to ``part``."""
+    """Download or copies the file to ``part``."""
     source = locate(model.url)
     try:
         if isinstance(source, str):
@@ -80,7 +80,7 @@ def _bring(model: ReleasedModel, path: Path, part: Path) -> None:
 
 
 def _check(path: Path, model: ReleasedModel) -> str:
-    """The file's sha256, recorded."""
+    """Return the file's sha256, recorded."""
     md5, sha256 = file_sums(path, "md5", "sha256")
     if not md5.startswith(model.md5_prefix):
         raise UserError(

@@ -51,13 +51,13 @@ class HubModel:
 
 
 def hub_model(name: str) -> HubModel | None:
-    """What ``owner/name`` or ``owner/name@revision`` means; None where the text is no such name."""
+    """Return what ``owner/name`` or ``owner/name@revision`` means; None where the text is no such name."""
     found = NAME.fullmatch(name)
     return HubModel(found["repo"], found["revision"]) if found else None
 
 
 def find_commit(model: HubModel) -> str:
-    """The commit that the model's revision is now, or was when it was last fetched if there is no network.
+    """Return the commit that the model's revision is now, or was when it was last fetched if there is no network.
 
     Raises:
         UserError: there is no such model, or neither network nor an earlier fetch.
@@ -79,7 +79,7 @@ def recorded_sum(model: HubModel, commit: str) -> str | None:
 
 
 def fetch(model: HubModel, commit: str) -> tuple[Path, str]:
-    """The folder with the model's files and a sha256 over their sums; the caller holds the lock.
+    """Return the folder with the model's files and a sha256 over their sums; the caller holds the lock.
 
     Only descriptions and weights are fetched: the ``.json`` files that are read, and ``.safetensors``, or ``.bin``
     where there are no ``.safetensors``.
@@ -156,7 +156,7 @@ def _info(model: HubModel, revision: str | None) -> Any:
 
 
 def _cached_commit(model: HubModel) -> str | None:
-    """The commit that was fetched last for the revision, if its files were recorded."""
+    """Return the commit that was fetched last for the revision, if its files were recorded."""
     note = _note(model)
     commit = note.read_text(encoding="utf-8").strip() if note.is_file() else ""
     return commit if COMMIT.fullmatch(commit) and recorded_sum(model, commit) else None
@@ -168,7 +168,7 @@ def _say_license(model: HubModel, info: Any) -> None:
 
 
 def _endpoint() -> str | None:
-    """The mirror's address; None for the hub, or for what ``HF_ENDPOINT`` says."""
+    """Return the mirror's address; None for the hub, or for what ``HF_ENDPOINT`` says."""
     source = mirror()
     endpoint = source if isinstance(source, str) else None
     check_address(endpoint or huggingface_hub.constants.ENDPOINT)

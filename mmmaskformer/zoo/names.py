@@ -44,7 +44,7 @@ def find_model(
 
 
 def find_checkpoint(name: ModelName) -> str:
-    """A checkpoint file that this package's tools load.
+    """Return a checkpoint file that this package's tools load.
 
     Args:
         name: the name of a published model, which is that of a config, ``"maskformer_r50_ade20k"``; a model of Hugging
@@ -68,7 +68,7 @@ def find_checkpoint(name: ModelName) -> str:
 
 
 def find_source(name: ModelName) -> tuple[Path, ReleasedModel | None]:
-    """The files that a name stands for, before they are converted.
+    """Return the files that a name stands for, before they are converted.
 
     Args:
         name: see :func:`find_checkpoint`.
@@ -94,7 +94,7 @@ def find_source(name: ModelName) -> tuple[Path, ReleasedModel | None]:
 
 
 def _named(name: str) -> ReleasedModel | hub.HubModel | None:
-    """The model that a name means; None for a path or an address.
+    """Return the model that a name means; None for a path or an address.
 
     Raises:
         UserError: it can only be the name of a model, and there are no weights of it.
@@ -140,7 +140,7 @@ def _from_hub(model: hub.HubModel) -> Path:
 
 
 def _in_mirror(model: hub.HubModel) -> Path | None:
-    """The model's folder in a mirror folder; None without such a mirror."""
+    """Return the model's folder in a mirror folder; None without such a mirror."""
     source = mirror()
     if not isinstance(source, Path):
         return None
@@ -151,7 +151,7 @@ def _in_mirror(model: hub.HubModel) -> Path | None:
 
 
 def _local(path: Path) -> Path:
-    """A file or folder of others, converted."""
+    """Return a file or folder of others, converted."""
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     wanted = [file for file in files if path.is_file() or file.suffix in (".json", *SUFFIXES)]
     sums = {file.name: file_sums(file, "sha256")[0] for file in wanted}
@@ -172,7 +172,7 @@ def _local(path: Path) -> Path:
 
 
 def _published(path: Path) -> ReleasedModel | None:
-    """The published model that a file is, by its name and md5."""
+    """Return the published model that a file is, by its name and md5."""
     model = next((model for model in released_models().values() if model.file == path.name), None)
     same = model is not None and file_sums(path, "md5")[0].startswith(model.md5_prefix)
     return model if same else None

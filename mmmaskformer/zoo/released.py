@@ -53,7 +53,7 @@ def released_models() -> dict[str, ReleasedModel]:
 
 
 def nearest(name: str) -> str:
-    """Published models with a similar name, as half a sentence to append; empty where there is none.
+    """Return published models with a similar name, as half a sentence to append; empty if there is none.
 
     Those that have all parts of the name come before those with similar letters.
     """

@@ -103,7 +103,7 @@ def measure(cfg: Config, size: tuple[int, int], args: argparse.Namespace) -> dic
 
 
 def measure_prediction(cfg: Config, size: tuple[int, int], args: argparse.Namespace) -> dict:
-    """Images a second from image to label map or segments, and the peak of it over the loaded model."""
+    """Images per second from image to label map or segments, and the peak of it over the loaded model."""
     torch.manual_seed(0)
     device = torch.device(args.device)
     model = MODELS.build(cfg.model).eval().to(device)
@@ -212,7 +212,7 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=0,
         metavar="ITERATIONS",
-        help="train for so many iterations on the config's own data and measure seconds an iteration",
+        help="train for so many iterations on the config's own data and measure seconds per iteration",
     )
     parser.add_argument("--runs", type=int, default=5, help="predictions a timing, after one warm-up (default: 5)")
     parser.add_argument("--device", default="cpu", help="for --speed (default: cpu)")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmmaskformer.errors import one_line_errors
 from mmmaskformer.evaluation.panoptic_files import count_files
-from mmmaskformer.evaluation.tables import class_numbers, class_table, group_numbers, group_table
+from mmmaskformer.evaluation.quality_tables import class_numbers, class_table, group_numbers, group_table
 from mmmaskformer.files import atomic_open
 from mmmaskformer.runs import check_is_no_input
 

@@ -1,4 +1,4 @@
-# Of a backbone there is none: a config takes one of ../backbones and tells the head its channels.
+# Without a backbone: a config takes one of ../backbones and gives the head its channels.
 model = dict(
     type="mmmaskformer.MaskFormerSegmentor",
     data_preprocessor=dict(

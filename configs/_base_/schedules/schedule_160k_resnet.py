@@ -1,4 +1,4 @@
-# Total batch 16. A schedule of MMEngine is at its last value one iteration before `end`, hence the + 1: the learning
+# Total batch 16. A schedule of MMEngine is at its last value one iteration before `end`, so 1 is added: the learning
 # rate of iteration i is then exactly that of the reference release, (1 - i / max_iters) ** 0.9.
 max_iters = 160000
 optim_wrapper = dict(

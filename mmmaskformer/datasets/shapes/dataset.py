@@ -51,7 +51,7 @@ class ShapesDataset(CheckedSegDataset):
 
 @DATASETS.register_module()
 class LongTailedShapesDataset(ShapesDataset):
-    """Shapes with 125 classes: 120 things, told apart by outline, hue and pattern and drawn ever less often, and stuff.
+    """Shapes with 125 classes: 120 things by outline, hue and pattern, most of them rare, and stuff.
 
     Args:
         **kwargs: as for :class:`ShapesDataset`.

@@ -133,7 +133,7 @@ def shadow(cover: ndarray) -> ndarray:
 def number_segments(
     semantic: ndarray, thing_of_pixel: ndarray, things: dict[int, int], vocabulary: Vocabulary
 ) -> tuple[ndarray, dict[int, int]]:
-    """Number the visible segments from 1: every thing, then every stuff class; void is 0."""
+    """Give numbers from 1 to the visible segments: every thing, then every stuff class; void is 0."""
     segments = np.zeros_like(thing_of_pixel)
     labels: dict[int, int] = {}
     for number, label in things.items():

@@ -75,7 +75,7 @@ class PanelWriterHook(Hook):
 
 
 def listed_instances(known: Mapping[str, Any]) -> Instances:
-    """The true instances that mmdet's data sets list about an image, crowds left out."""
+    """Return the true instances that mmdet's data sets list about an image, crowds left out."""
     from mmdet.datasets.transforms import LoadAnnotations
 
     instances = [instance for instance in known["instances"] if not instance.get("ignore_flag")]

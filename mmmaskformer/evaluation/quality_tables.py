@@ -12,7 +12,7 @@ NAMES = ("PQ", "SQ", "RQ")
 
 
 def group_table(groups: Mapping[str, Quality]) -> str:
-    """One row a group of classes, in percent; "-" where none of its classes occurs."""
+    """One row per group of classes, in percent; "-" where none of its classes occurs."""
     table = _table("", *NAMES, "classes")
     for name, quality in groups.items():
         numbers = (quality.pq, quality.sq, quality.rq)
@@ -21,7 +21,7 @@ def group_table(groups: Mapping[str, Quality]) -> str:
 
 
 def class_table(counts: PanopticCounts, classes: Sequence[str]) -> str:
-    """One row a class, in percent, with what the quality comes from; "-" for classes that do not occur."""
+    """One row per class, in percent, with what the quality comes from; "-" for classes that do not occur."""
     table = _table("class", *NAMES, "TP", "FP", "FN")
     for name, row, present, numbers in zip(classes, counts.values, counts.present, counts.per_class()):
         table.add_row([name, *(_percent(n) if present else "-" for n in numbers), *row[1:].astype(int).tolist()])
